@@ -1,0 +1,50 @@
+#include "mta/smtp/dot_stuffer.hpp"
+
+#include <algorithm>
+
+namespace sealpost {
+
+//  line_start --CR--> cr --LF--> line_start        any other octet leaves line_start for text, a '.' doubled
+//  text       --CR--> cr --other: the CR was bare--> line_start, then as there
+//  text, line_start --LF--> line_start
+
+void DotStuffer::append(std::string_view chunk, std::string& out) {
+    std::size_t i = 0;
+    while (i < chunk.size()) {
+        const char c = chunk[i];
+        if (at_ == At::cr) {
+            out += "\r\n";
+            at_ = At::line_start;
+            if (c == '\n') ++i;
+        } else if (c == '\r') {
+            at_ = At::cr;
+            ++i;
+        } else if (c == '\n') {
+            out += "\r\n";
+            at_ = At::line_start;
+            ++i;
+        } else {
+            if (at_ == At::line_start && c == '.') out += '.';
+            const std::size_t end = std::min(chunk.find_first_of("\r\n", i), chunk.size());
+            out += chunk.substr(i, end - i);
+            at_ = At::text;
+            i = end;
+        }
+    }
+}
+
+void DotStuffer::finish(std::string& out) {
+    out += at_ == At::line_start ? ".\r\n" : "\r\n.\r\n";
+    at_ = At::line_start;
+}
+
+std::string dot_stuff(std::string_view body) {
+    DotStuffer stuffer;
+    std::string out;
+    out.reserve(body.size() + body.size() / 64 + 8);
+    stuffer.append(body, out);
+    stuffer.finish(out);
+    return out;
+}
+
+}  // namespace sealpost
