@@ -28,6 +28,7 @@ struct DaemonSettings {
         user;  ///< dropped to when started as root; empty: "sealpost", or "nobody" where that is missing
     unsigned workers = 0;  ///< delivery threads; 0: one for each core
     Millis shutdown_timeout = std::chrono::seconds(20);
+    bool operator==(const DaemonSettings&) const = default;
 };
 
 /// [log]
@@ -36,6 +37,7 @@ struct LogSettings {
     LogFormat format = LogFormat::postfix;
     std::string level = "info";  ///< debug, info, warning, error
     std::string file;            ///< empty: standard error
+    bool operator==(const LogSettings&) const = default;
 };
 
 /// [listener]
@@ -53,6 +55,7 @@ struct ListenerSettings {
     Millis command_timeout = std::chrono::minutes(5);
     Millis data_timeout = std::chrono::minutes(3);  ///< for each block of the body
     Millis session_timeout = std::chrono::hours(1);
+    bool operator==(const ListenerSettings&) const = default;
 };
 
 /// [queue]
@@ -70,6 +73,7 @@ struct QueueSettings {
                                     << 10;  ///< how much of a message a bounce returns before headers only
     Millis trace_max_age = std::chrono::hours(24 * 30);
     unsigned max_traces = 200000;
+    bool operator==(const QueueSettings&) const = default;
 };
 
 /// [delivery]
@@ -98,12 +102,14 @@ struct DeliverySettings {
     Millis final_timeout = std::chrono::minutes(10);
     Millis quit_timeout = std::chrono::seconds(5);
     Millis session_timeout = std::chrono::hours(1);
+    bool operator==(const DeliverySettings&) const = default;
 };
 
 /// [dns]
 struct StubZone {
     Domain zone;
     std::vector<Endpoint> servers;
+    bool operator==(const StubZone&) const = default;
 };
 struct DnsSettings {
     std::string trust_anchor_file = "/usr/share/dns/root.key";
@@ -115,12 +121,14 @@ struct DnsSettings {
     std::uint64_t cache_size = 64ULL << 20;
     bool ipv4 = true;
     bool ipv6 = true;
+    bool operator==(const DnsSettings&) const = default;
 };
 
 /// [tls]
 struct TlsSettings {
     std::string ca_file = "/etc/ssl/certs/ca-certificates.crt";
     std::string min_version = "1.2";  ///< "1.2" or "1.3"
+    bool operator==(const TlsSettings&) const = default;
 };
 
 /// [dane]
@@ -128,6 +136,7 @@ struct DaneSettings {
     bool enabled = true;
     bool insecure_mx = true;          ///< DANE for hosts of an insecure MX set (RFC 7672 §2.2.1)
     unsigned max_tlsa_records = 100;  ///< more is an error of the host, never "no DANE"
+    bool operator==(const DaneSettings&) const = default;
 };
 
 /// [mta_sts]
@@ -142,12 +151,14 @@ struct StsSettings {
     unsigned max_fetches = 50;  ///< at once
     unsigned max_cached = 100000;
     std::vector<IpNetwork> forbidden_networks;  ///< default: as in [delivery]
+    bool operator==(const StsSettings&) const = default;
 };
 
 /// [reports]
 struct ReportSettings {
     std::string organization_name;  ///< empty: daemon.hostname
     std::string contact_info;       ///< an address; empty: postmaster@daemon.hostname
+    bool operator==(const ReportSettings&) const = default;
 };
 
 /// [domain."example.org"], [domain.".example.org"] (every name below), [domain."*"] (all others)
@@ -160,6 +171,7 @@ struct RuleSettings {
     std::string contact;     ///< whom to ask at the partner; shown with a held message
     std::string file;        ///< where it was written ...
     std::uint32_t line = 0;  ///< ... so that a decision can name its rule
+    bool operator==(const RuleSettings&) const = default;
 };
 
 struct Settings {
@@ -174,6 +186,7 @@ struct Settings {
     StsSettings mta_sts;
     ReportSettings reports;
     std::vector<RuleSettings> rules;
+    bool operator==(const Settings&) const = default;
 };
 
 /// Defaults that are lists (networks, listen addresses) filled in. `Settings{}` alone has them empty.

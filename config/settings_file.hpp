@@ -1,6 +1,7 @@
 /// \file The configuration files: `sealpost.toml`, then `conf.d/*.toml`, then `domains.d/*.toml` beside it.
 ///
-/// Shape    each folder in order of file name; a later file replaces a key that an earlier one set, lists as a
+/// Shape    each folder in order of file name; a later file replaces a key that an earlier one set, lists as
+/// a
 ///          whole. A rule ([domain."..."]) stands in one place only; domains.d holds nothing but rules.
 /// Errors   every problem of every file, each one line: "file:line:column: key 'queue.retry_frist': ...".
 ///          Nothing of a configuration with a problem is used.

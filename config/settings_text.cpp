@@ -1,0 +1,129 @@
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "config/domain_rules.hpp"
+#include "config/settings_file.hpp"
+#include "config/settings_keys.hpp"
+#include "config/settings_value.hpp"
+
+namespace sealpost {
+namespace {
+
+namespace json = boost::json;
+
+/// A TOML basic string.
+std::string toml_string(std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') out += '\\';
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+            out += fmt::format("\\u{:04X}", static_cast<unsigned>(c));
+        else
+            out += c;
+    }
+    return out + '"';
+}
+
+std::string toml_list(const List& list) {
+    constexpr std::size_t wide = 100;
+    std::string line;
+    std::string column;
+    for (const std::string& text : list) {
+        line += (line.empty() ? "" : ", ") + toml_string(text);
+        column += "\n  " + toml_string(text) + ",";
+    }
+    return line.size() <= wide ? "[" + line + "]" : "[" + column + "\n]";
+}
+
+struct TomlText {
+    std::string operator()(bool value) const { return value ? "true" : "false"; }
+    std::string operator()(std::uint64_t value) const { return std::to_string(value); }
+    std::string operator()(double value) const {
+        const std::string text = fmt::format("{}", value);
+        return text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
+    }
+    std::string operator()(const std::string& value) const { return toml_string(value); }
+    std::string operator()(const List& value) const { return toml_list(value); }
+    std::string operator()(const std::map<std::string, List>& value) const {
+        std::string out;
+        // An inline table may not span lines, except inside its lists.
+        for (const auto& [name, list] : value)
+            out += fmt::format("{}{} = {}", out.empty() ? "" : ", ", toml_string(name), toml_list(list));
+        return out.empty() ? "{}" : "{ " + out + " }";
+    }
+};
+
+struct JsonValue {
+    json::value operator()(bool value) const { return value; }
+    json::value operator()(std::uint64_t value) const { return value; }
+    json::value operator()(double value) const { return value; }
+    json::value operator()(const std::string& value) const { return json::value(value); }
+    json::value operator()(const List& value) const { return json::array(value.begin(), value.end()); }
+    json::value operator()(const std::map<std::string, List>& value) const {
+        json::object out;
+        for (const auto& [name, list] : value) out[name] = (*this)(list);
+        return out;
+    }
+};
+
+std::string origin_of(const LoadedSettings& loaded, const Key& key) {
+    const auto origin = loaded.origins.find(key.full_name());
+    return origin == loaded.origins.end() ? "default"
+                                          : fmt::format("{}:{}", origin->second.file, origin->second.line);
+}
+
+/// A path may hold anything; a comment may not hold control characters.
+std::string comment(std::string text) {
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; },
+        '?');
+    return "  # " + text;
+}
+
+}  // namespace
+
+std::string render_settings(const LoadedSettings& loaded, bool with_origin) {
+    Settings settings = loaded.settings;
+    std::string out;
+    std::string_view section;
+    for (const Key& key : setting_keys()) {
+        if (key.section != section) out += fmt::format("{}[{}]\n", section.empty() ? "" : "\n", key.section);
+        section = key.section;
+        out += fmt::format("{} = {}", key.name, std::visit(TomlText{}, get_value(key.field, settings)));
+        if (with_origin) out += comment(origin_of(loaded, key));
+        out += '\n';
+    }
+    for (const RuleSettings& rule : settings.rules) {
+        out += fmt::format("\n[{}]", rule_name(rule.pattern));
+        if (with_origin) out += comment(fmt::format("{}:{}", rule.file, rule.line));
+        out += fmt::format("\ntls = {}\n", toml_string(to_string(rule.tls)));
+        if (!rule.match.empty()) out += fmt::format("match = {}\n", toml_list(rule.match));
+        if (!rule.contact.empty()) out += fmt::format("contact = {}\n", toml_string(rule.contact));
+    }
+    return out;
+}
+
+std::string render_settings_json(const LoadedSettings& loaded) {
+    Settings settings = loaded.settings;
+    json::object sections;
+    for (const Key& key : setting_keys()) {
+        json::value& section = sections[key.section];
+        if (!section.is_object()) section.emplace_object();
+        section.as_object()[key.name] = {{"value", std::visit(JsonValue{}, get_value(key.field, settings))},
+                                         {"origin", origin_of(loaded, key)}};
+    }
+    json::array rules;
+    for (const RuleSettings& rule : settings.rules)
+        rules.push_back({{"pattern", rule.pattern},
+                         {"tls", to_string(rule.tls)},
+                         {"match", JsonValue{}(rule.match)},
+                         {"contact", rule.contact},
+                         {"origin", fmt::format("{}:{}", rule.file, rule.line)}});
+    const json::object out{{"schema", "sealpost.config/1"},
+                           {"files", JsonValue{}(loaded.files)},
+                           {"settings", std::move(sections)},
+                           {"rules", std::move(rules)}};
+    return json::serialize(out);
+}
+
+}  // namespace sealpost
