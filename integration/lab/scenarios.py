@@ -1,0 +1,179 @@
+"""The scenario table, checked and typed. Adding a scenario is a row in scenarios.toml, never code here."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+TABLE = Path(__file__).with_name("scenarios.toml")
+
+# The lab's fixed addresses. All ranges are set aside for documentation and benchmarks: they route nowhere outside.
+SENDER = ("192.0.2.25", "2001:db8::25")  # what Sealpost's own connections come from
+ROOT_NS = ("192.0.2.1", "2001:db8::1")
+TLD_NS = ("192.0.2.2", "2001:db8::2")
+ZONE_NS = ("192.0.2.3", "2001:db8::3")
+LAME_NS = ("192.0.2.4", "2001:db8::4")
+ALL_NS = ("192.0.2.53", "2001:db8::53")  # every zone on one address: for dig, libc and delv, not for Sealpost
+POLICY_HOST = ("192.0.2.43", "2001:db8::43")
+STORE = ("127.0.0.1", 24)  # LMTP: what the receivers accepted goes to DIR/mail
+
+LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?")
+
+
+class TableError(Exception):
+    """The table is wrong; the text says where."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What a certificate says. Its files are DIR/certs/<id>.*"""
+
+    id: str
+    names: tuple[str, ...]
+    issuer: str = "self"
+    expired: bool = False
+
+
+@dataclass(frozen=True)
+class Host:
+    name: str
+    fqdn: str
+    server: str
+    addresses: tuple[str, ...]
+    certificate: Certificate
+    tls: bool = True
+    behaviour: str = "normal"
+
+
+@dataclass(frozen=True)
+class Policy:
+    host: str
+    body: str
+    behaviour: str
+    certificate: Certificate
+
+
+@dataclass(frozen=True)
+class Scenario:
+    number: int
+    title: str
+    domain: str
+    signed: bool
+    zone: str
+    hosts: dict[str, Host]
+    tlsrpt: bool = True
+    corrupt: tuple[str, ...] = ()
+    lame: tuple[str, ...] = ()
+    policy: Policy | None = None
+    rule: dict[str, Any] = field(default_factory=dict)
+    dns: tuple[tuple[str, str, str], ...] = ()
+    expect: dict[str, Any] = field(default_factory=dict)
+
+    def absolute(self, name: str) -> str:
+        """A name as the zone data writes it ("@", "mx") -> full name without the final dot."""
+        return self.domain if name == "@" else f"{name}.{self.domain}"
+
+
+def _take(row: dict[str, Any], where: str, allowed: dict[str, type]) -> dict[str, Any]:
+    for key, value in row.items():
+        if key not in allowed:
+            raise TableError(f"{where}: unknown key '{key}' (allowed: {', '.join(allowed)})")
+        if not isinstance(value, allowed[key]):
+            raise TableError(f"{where}: '{key}' must be of type {allowed[key].__name__}")
+    return row
+
+
+def _choice(value: str, where: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise TableError(f"{where}: '{value}' is none of {', '.join(choices)}")
+    return value
+
+
+def _certificate(row: dict[str, Any], name: str, where: str) -> Certificate:
+    issuer = _choice(row.get("issuer", "self"), where, ("self", "ca"))
+    expired = bool(row.get("expired", False))
+    if expired and issuer == "ca":
+        raise TableError(f"{where}: only self-signed certificates can be expired")
+    return Certificate(name, tuple(row.get("names", [name])), issuer, expired)
+
+
+CERTIFICATE_KEYS: dict[str, type] = {"issuer": str, "names": list, "expired": bool}
+HOST_KEYS = {"server": str, "tls": bool, "behaviour": str, "families": str} | CERTIFICATE_KEYS
+POLICY_KEYS = {"body": str, "behaviour": str} | CERTIFICATE_KEYS
+SCENARIO_KEYS: dict[str, type] = {
+    "number": int, "title": str, "domain": str, "signed": bool, "tlsrpt": bool, "zone": str, "corrupt": list,
+    "lame": list, "hosts": dict, "policy": dict, "rule": dict, "dns": list, "expect": dict,
+}  # fmt: skip
+EXPECT_KEYS = {"outcome": str, "relay": str, "level": str, "tlsrpt": list, "untouched": list}
+STATUSES = ("secure", "insecure", "secure-denied", "insecure-denied", "bogus", "servfail")
+
+
+def _host(row: dict[str, Any], name: str, index: int, number: int, domain: str, ipv6: bool) -> Host:
+    where = f"scenario {number}, host {name}"
+    _take(row, where, HOST_KEYS)
+    if not LABEL.fullmatch(name):
+        raise TableError(f"{where}: not a host label")
+    families = _choice(row.get("families", "4"), where, ("4", "6", "46"))
+    addresses = []
+    if "4" in families or not ipv6:
+        addresses.append(f"198.18.{number}.{index}")
+    if "6" in families and ipv6:
+        addresses.append(f"2001:db8:{number}::{index}")
+    server = _choice(row.get("server", ""), where, ("postfix", "smtpd", "none"))
+    fqdn = f"{name}.{domain}"
+    certificate = _certificate(row, fqdn, where)
+    return Host(
+        name, fqdn, server, tuple(addresses), certificate, row.get("tls", True), row.get("behaviour", "normal")
+    )
+
+
+def _scenario(row: dict[str, Any], ipv6: bool) -> Scenario:
+    where = f"scenario {row.get('number')}"
+    _take(row, where, SCENARIO_KEYS)
+    for key in ("number", "title", "domain", "signed", "zone", "hosts"):
+        if key not in row:
+            raise TableError(f"{where}: '{key}' is missing")
+    number, domain = row["number"], row["domain"]
+    if not 1 <= number <= 255:
+        raise TableError(f"{where}: the number must be 1 to 255, it is part of the addresses")
+    if not re.fullmatch(rf"{LABEL.pattern}\.example", domain):
+        raise TableError(f"{where}: domain '{domain}' must be one label below 'example'")
+    hosts = {
+        name: _host(data, name, index, number, domain, ipv6)
+        for index, (name, data) in enumerate(row["hosts"].items(), start=1)
+    }
+    policy = None
+    if (data := row.get("policy")) is not None:
+        _take(data, f"{where}, policy", POLICY_KEYS)
+        name = f"mta-sts.{domain}"
+        certificate = _certificate({"issuer": "ca"} | data, name, f"{where}, policy")
+        policy = Policy(name, data.get("body", ""), data.get("behaviour", "ok"), certificate)
+    dns = tuple(tuple(entry.split()) for entry in row.get("dns", []))
+    for entry in dns:
+        if len(entry) != 3 or entry[2] not in STATUSES:
+            raise TableError(f"{where}: dns wants 'NAME TYPE STATUS', STATUS one of {', '.join(STATUSES)}")
+    expect = _take(row.get("expect", {}), f"{where}, expect", EXPECT_KEYS)
+    if expect:
+        _choice(expect.get("outcome", ""), f"{where}, expect.outcome", ("delivered", "held"))
+    return Scenario(
+        number, row["title"], domain, row["signed"], row["zone"], hosts, row.get("tlsrpt", True),
+        tuple(row.get("corrupt", [])), tuple(row.get("lame", [])), policy, row.get("rule", {}), dns, expect,
+    )  # fmt: skip
+
+
+def load(ipv6: bool = True, table: Path = TABLE) -> list[Scenario]:
+    """All scenarios in order of their numbers. Without IPv6 in the kernel every host gets an IPv4 address."""
+    try:
+        with table.open("rb") as file:
+            data = tomllib.load(file)
+        scenarios = [_scenario(row, ipv6) for row in data.get("scenario", [])]
+    except (TableError, tomllib.TOMLDecodeError) as error:
+        raise TableError(f"{table.name}: {error}") from error
+    for attribute in ("number", "domain"):
+        seen = [getattr(s, attribute) for s in scenarios]
+        if len(set(seen)) != len(seen):
+            raise TableError(f"{table.name}: two scenarios with the same {attribute}")
+    return sorted(scenarios, key=lambda s: s.number)

@@ -1,0 +1,87 @@
+"""The configuration of the Sealpost that lives in the lab: the unchanged daemon, pointed at the lab's DNS and CA."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+from scenarios import Scenario
+
+USER = "nobody"
+
+CONFIG = """\
+# Written by integration/lab/up. Only what differs from the defaults.
+[daemon]
+hostname = "sealpost.example"
+state_directory = "{base}/state"
+admin_socket = "{base}/run/admin.sock"
+user = "{user}"
+shutdown_timeout = "5s"
+
+[listener]
+listen = ["127.0.0.1:2525"]
+
+[queue]
+retry_first = "2min"
+retry_max = "10min"
+
+[delivery]
+# The lab's receivers have addresses that are forbidden by default, because they route nowhere.
+forbidden_networks = ["0.0.0.0/8", "127.0.0.0/8", "::1/128"]
+ipv6 = {ipv6}
+connect_timeout = "5s"
+greeting_timeout = "5s"
+helo_timeout = "5s"
+starttls_timeout = "5s"
+handshake_timeout = "5s"
+mail_timeout = "10s"
+rcpt_timeout = "10s"
+data_timeout = "10s"
+block_timeout = "10s"
+final_timeout = "20s"
+
+[dns]
+trust_anchor_file = "{lab}/root.key"
+root_hints_file = "{lab}/root.hints"
+timeout = "5s"
+ipv6 = {ipv6}
+
+[tls]
+ca_file = "{lab}/ca.pem"
+
+[mta_sts]
+fetch_timeout = "5s"
+forbidden_networks = ["0.0.0.0/8", "127.0.0.0/8", "::1/128"]
+
+[reports]
+organization_name = "Sealpost lab"
+contact_info = "tlsrpt@sealpost.example"
+"""
+
+
+def toml_value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(toml_value(v) for v in value) + "]"
+    return str(value) if isinstance(value, int) else '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def write(lab: Path, table: list[Scenario], ipv6: bool) -> Path:
+    base = lab / "sealpost"
+    account = pwd.getpwnam(USER)
+    for name, mode in ((".", 0o755), ("domains.d", 0o755), ("state", 0o700), ("run", 0o755)):
+        (base / name).mkdir(exist_ok=True)
+        (base / name).chmod(mode)
+    for name in ("state", "run"):
+        os.chown(base / name, account.pw_uid, account.pw_gid)
+    rules = "# Written by integration/lab/up from the rules of the scenario table.\n"
+    for scenario in table:
+        if scenario.rule:
+            rules += f'\n[domain."{scenario.domain}"]\n'
+            rules += "".join(f"{key} = {toml_value(value)}\n" for key, value in scenario.rule.items())
+    (base / "domains.d" / "lab.toml").write_text(rules)
+    config = base / "sealpost.toml"
+    config.write_text(CONFIG.format(base=base, lab=lab, user=USER, ipv6=toml_value(ipv6)))
+    return config
