@@ -31,6 +31,13 @@ parse_directory() {
         *) break ;;
         esac
     done
+    # shellcheck disable=SC2034  # for the caller
     arguments=("$@")
     dir=$(realpath -m "$dir")
+}
+
+# The process that the lab in `dir` hangs on. That it has the lock open proves that its number is not a stale one.
+lab_process() {
+    local pid
+    pid=$(cat "$dir/lab.pid" 2>/dev/null) && [ "/proc/$pid/fd/9" -ef "$dir/lab.lock" ] && echo "$pid"
 }

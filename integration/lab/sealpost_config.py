@@ -56,7 +56,7 @@ forbidden_networks = ["0.0.0.0/8", "127.0.0.0/8", "::1/128"]
 
 [reports]
 organization_name = "Sealpost lab"
-contact_info = "tlsrpt@sealpost.example"
+contact_info = "tlsrpt@sender.example"
 """
 
 

@@ -135,17 +135,16 @@ def summary(lab: Path, table: list[scenarios.Scenario], config: Path, ipv6: bool
     for s in table:
         hosts = ", ".join(f"{h.name} {'+'.join(h.addresses)} ({h.server})" for h in s.hosts.values())
         lines.append(f"  {s.number:>3}  {s.domain:<22} {s.expect.get('outcome', '-'):<9} {hosts}")
-    bin_dir = HERE
     lines += [
         "",
         f"  configuration   {config}",
         f"  what arrived    {lab}/mail/RECIPIENT/*.eml",
         f"  logs            {lab}/log/  (postfix.log, smtpd-ADDRESS.jsonl, policyhost.jsonl)",
         "",
-        f"  {bin_dir}/exec build/dev/sealpost serve --config {config}",
-        f"  {bin_dir}/send --to user@dane-ok.example",
-        f"  {bin_dir}/check        the DNS is as the table says",
-        f"  {bin_dir}/down",
+        f"  {HERE}/exec build/dev/sealpost serve --config {config}",
+        f"  {HERE}/send --to user@dane-ok.example",
+        f"  {HERE}/check        the DNS is as the table says",
+        f"  {HERE}/down",
     ]
     return "\n".join(lines) + "\n"
 
