@@ -46,4 +46,7 @@ using ConfigProblems = std::vector<std::string>;
 /// {"value": ..., "origin": ...}}}, "rules": [...]}; values are written as in TOML.
 [[nodiscard]] std::string render_settings_json(const LoadedSettings& loaded);
 
+/// deploy/sealpost.toml: every key, commented out, with its default, what it is for and what it may hold.
+[[nodiscard]] std::string example_settings();
+
 }  // namespace sealpost

@@ -80,6 +80,11 @@ std::string comment(std::string text) {
     return "  # " + text;
 }
 
+std::string sentence(std::string text) {
+    if (text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
+    return text;
+}
+
 }  // namespace
 
 std::string render_settings(const LoadedSettings& loaded, bool with_origin) {
@@ -124,6 +129,49 @@ std::string render_settings_json(const LoadedSettings& loaded) {
                            {"settings", std::move(sections)},
                            {"rules", std::move(rules)}};
     return json::serialize(out);
+}
+
+std::string example_settings() {
+    Settings settings = default_settings();
+    std::string out = R"(# Sealpost: example configuration.
+#
+# Every setting stands here with its default. Uncomment what you want to change; nothing needs to be changed
+# for a first try. `sealpost config check` tells every mistake with its line, `sealpost config show --origin`
+# what is in force and where it was written.
+#
+# Files are read in this order; a later one replaces a key that an earlier one set:
+#   sealpost.toml, conf.d/*.toml, domains.d/*.toml (rules only), the folders beside sealpost.toml, by name.
+# Durations carry a unit (ms, s, min, h, d), sizes too (B, KiB, MiB, GiB, TiB, kB, MB, GB, TB).
+)";
+    std::string_view section;
+    for (const Key& key : setting_keys()) {
+        out += key.section != section ? fmt::format("\n[{}]\n", key.section) : "\n";
+        section = key.section;
+        std::string value = std::visit(TomlText{}, get_value(key.field, settings));
+        for (std::size_t at = 0; (at = value.find('\n', at)) != std::string::npos; at += 2)
+            value.replace(at, 1, "\n#");
+        out += fmt::format("# {}\n# {}.\n#{} = {}\n", key.doc, sentence(allowed(key.field)), key.name, value);
+    }
+    return out + R"(
+# Rules: what the way to a destination must offer at least, whatever it publishes itself. The most exact rule
+# alone applies: the domain, then the longest suffix (".example.org": every name below), then "*".
+#   tls = "auto"           DANE where it applies, else MTA-STS, else STARTTLS if offered (the default)
+#         "encrypt"        the same, and never plaintext
+#         "authenticated"  the peer proves its name: DANE, else WebPKI for the names of MTA-STS or of `match`
+#         "dane-only"      nothing but DANE
+# Mail that cannot be sent so is held. `contact` says whom to ask at the other side; it is shown with held mail.
+#
+#[domain."example.org"]
+#tls = "dane-only"
+#contact = "postmaster@example.org, +49 30 000000"
+#
+#[domain.".example.net"]
+#tls = "authenticated"
+#match = ["mx.example.net", ".mail.example.net"]
+#
+#[domain."*"]
+#tls = "encrypt"
+)";
 }
 
 }  // namespace sealpost

@@ -50,7 +50,12 @@ Result<std::string> parse_text(TextForm form, const std::string& text) {
             return Domain::parse(text).map([](const Domain& d) { return d.str(); });
         case TextForm::optional_address:
             if (text.empty()) return text;
-            return Address::parse(text).map([](const Address& a) { return a.str(); });
+            return Address::parse(text)
+                .map([](const Address& a) { return a.str(); })
+                .map_error([&](const Error& e) {
+                    return Error{e.code, fmt::format("'{}' is not a mail address: {}",
+                                                     text.substr(0, max_line), e.text)};
+                });
     }
     return fail(Errc::invalid, "unknown form");
 }
