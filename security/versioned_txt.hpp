@@ -5,6 +5,8 @@
 /// Errors   Errc::invalid - names the first breach of the grammar.
 /// Source   RFC 8461 §3.1 and RFC 8460 §3 (the same ABNF); conformance STS-06, RPT-03, AMB-13.
 #pragma once
+#include <fmt/format.h>
+
 #include <cstddef>
 #include <optional>
 #include <string>
