@@ -17,6 +17,7 @@ queue_directory = {spool}
 data_directory = {data}
 command_directory = /usr/sbin
 daemon_directory = /usr/lib/postfix/sbin
+meta_directory = {etc}
 mail_owner = postfix
 setgid_group = postdrop
 maillog_file = {log}
@@ -75,6 +76,7 @@ def write_postfix(directory: Path, spool: Path, logs: Path, certs: Path, table: 
         MAIN_CF.format(
             spool=spool / "queue",
             data=spool / "data",
+            etc=directory,
             log=logs / "postfix.log",
             log_directory=logs,
             protocols="all" if ipv6 else "ipv4",

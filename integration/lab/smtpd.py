@@ -94,7 +94,7 @@ class Listener:
 class Session:
     def __init__(self, sock: socket.socket, listener: Listener, log: Log, mailbox: Mailbox, number: int) -> None:
         self.sock, self.listener, self.log, self.mailbox, self.number = sock, listener, log, mailbox, number
-        self.buffer = b""
+        self.buffer = bytearray()
         self.tls = False
         self.sender: str | None = None
         self.recipients: list[str] = []
@@ -114,12 +114,12 @@ class Session:
             if len(self.buffer) > MAX_LINE:
                 raise Gone("line too long")
             self.fill()
-        line, self.buffer = self.buffer.split(b"\r\n", 1)
+        line, _, self.buffer = self.buffer.partition(b"\r\n")
         return line.decode("utf-8", "backslashreplace")
 
     def message(self) -> bytes:
         """Up to CR LF . CR LF; the dots that were stuffed are removed."""
-        self.buffer = b"\r\n" + self.buffer
+        self.buffer[:0] = b"\r\n"
         searched = 0
         while (end := self.buffer.find(b"\r\n.\r\n", max(0, searched - 5))) < 0:
             searched = len(self.buffer)
@@ -127,7 +127,7 @@ class Session:
                 raise Gone("message too large")
             self.fill()
         data, self.buffer = self.buffer[: end + 2], self.buffer[end + 5 :]
-        return data.replace(b"\r\n.", b"\r\n")[2:]
+        return bytes(data.replace(b"\r\n.", b"\r\n")[2:])
 
     def reply(self, *lines: str) -> None:
         code, texts = lines[0][:3], [lines[0][4:], *lines[1:]]
@@ -160,7 +160,7 @@ class Session:
             raise Gone("garbage sent")
         if self.buffer:
             self.event("command", f"{len(self.buffer)} octets after STARTTLS, dropped")
-            self.buffer = b""
+            self.buffer.clear()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.listener.chain)
         asked: list[str] = []

@@ -6,6 +6,7 @@ When it ends, the kernel ends every other process of the lab, and network and mo
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import receivers
@@ -174,6 +176,7 @@ def build(lab: Path) -> Servers:
     receivers.write_smtpd(lab / "smtpd.json", lab / "mail", logs, certs, table)
     receivers.write_policyhost(lab / "policyhost.json", logs, certs, table, ipv6)
     config = sealpost_config.write(lab, table, ipv6)
+    (lab / "scenarios.json").write_text(json.dumps([asdict(s) for s in table], indent=1) + "\n")
 
     servers = Servers(logs)
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE, MAX_FILE))
