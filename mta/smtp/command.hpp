@@ -1,8 +1,7 @@
 /// \file Command: one line of an SMTP client, parsed strictly.
 ///
 /// Shape    a line comes without its CR LF and holds printable ASCII alone. Mail paths are parsed whole: a
-/// source
-///          route is checked and dropped, `<>` is for MAIL only, `<Postmaster>` gets our own name.
+///          source route is checked and dropped, `<>` is for MAIL only, `<Postmaster>` gets our own name.
 /// Errors   CommandRefusal: the reply that the line deserves.
 /// Never    knows the state of the session: server_session.hpp does.
 /// Source   RFC 5321 §4.1.1, §4.1.2, §4.5.3.1; RFC 1870 §6, RFC 6152 §2, RFC 2920 §3.1.
@@ -41,8 +40,7 @@ enum class Verb {
 };
 
 /// True for a command behind which nothing may stand before its reply is sent: what follows it is read
-/// differently depending on that reply, and guessing wrong is how mail is smuggled (RFC 2920 §3.1, RFC 3207
-/// §4).
+/// differently depending on that reply, and guessing wrong is how mail is smuggled (RFC 2920 §3.1).
 [[nodiscard]] bool must_be_last(Verb verb);
 
 enum class BodyType { seven_bit, eight_bit_mime };

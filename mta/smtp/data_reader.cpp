@@ -4,12 +4,12 @@
 
 namespace sealpost {
 
-//  line_start --'.'--> dot --CR--> dot_cr --LF--> the end
-//      |                |             \--other--> bare CR
-//      |                \--other--> text (the dot was stuffing)
-//      |--other--> text --CR--> cr --LF--> line_start
-//      \--CR--------------------^   \--other--> bare CR
-//  An LF anywhere else is bare.
+//  line_start  '.' -> dot; CR -> cr; other -> text
+//  dot         CR -> dot_cr; other -> text (the dot was stuffing)
+//  dot_cr      LF -> the end; other: a bare CR
+//  text        CR -> cr
+//  cr          LF -> line_start; other: a bare CR
+//  An LF anywhere else is bare. A bare one ends it all.
 
 namespace {
 
@@ -21,8 +21,7 @@ bool is_plain(char c) {
     return c != '\r' && c != '\n' && c != '\0';
 }
 
-/// "Received" in any case, and the ':' behind it; blanks between them are the obsolete syntax (RFC 5322
-/// §4.5).
+/// "Received" in any case, and the ':' behind it; blanks between them are RFC 5322 §4.5.
 bool is_received(std::string_view line) {
     constexpr std::string_view name = "received";
     if (line.size() <= name.size()) return false;

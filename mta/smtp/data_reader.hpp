@@ -1,14 +1,13 @@
 /// \file DataReader: the message that follows 354, read from bytes in pieces of any size.
 ///
 /// Shape    only CR LF "." CR LF ends it. A CR without LF or an LF without CR is refused at once and for
-/// good, since
-///          another server may see an end of data there ("SMTP smuggling"). The leading dot of a stuffed line
-///          is removed. The message keeps its CR LF line ends.
+///          good, since another server may see an end of data there ("SMTP smuggling"). The leading dot of a
+///          stuffed line is removed. The message keeps its CR LF line ends.
 /// Limits   DataLimits. A message beyond them is read on to its end without being kept, so that the client
-/// can hear
-///          why, but no further than twice the largest size.
+///          can hear why, but no further than twice the largest size.
 /// Errors   DataError. `ended` false: what follows must not be read as commands, the connection has to be
-/// closed. Source   RFC 5321 §4.1.1.4, §4.5.2, §4.5.3.1.6, §2.3.8, §6.3; RFC 5322 §2.1.1.
+///          closed.
+/// Source   RFC 5321 §4.1.1.4, §4.5.2, §4.5.3.1.6, §2.3.8, §6.3; RFC 5322 §2.1.1.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -4,9 +4,9 @@
 
 namespace sealpost {
 
-//  line_start --CR--> cr --LF--> line_start        any other octet leaves line_start for text, a '.' doubled
-//  text       --CR--> cr --other: the CR was bare--> line_start, then as there
-//  text, line_start --LF--> line_start
+//  line_start  CR -> cr; LF -> line_start; any other octet -> text, a '.' doubled
+//  text        CR -> cr; LF (bare) -> line_start
+//  cr          LF -> line_start; any other octet: the CR was bare, a line ends, then as in line_start
 
 void DotStuffer::append(std::string_view chunk, std::string& out) {
     std::size_t i = 0;

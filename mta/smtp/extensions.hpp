@@ -1,8 +1,8 @@
 /// \file Extensions: what a server offers in its reply to EHLO.
 ///
 /// Never    outlives the channel it came over: after STARTTLS it is read anew (RFC 3207 §4.2).
-/// Source   RFC 5321 §4.1.1.1, RFC 1870 §4, RFC 2920, RFC 3030, RFC 3207, RFC 3461, RFC 6152, RFC 6531,
-///          RFC 8689, RFC 9422 (LIMITS).
+/// Source   RFC 5321 §4.1.1.1, RFC 1870 §4, RFC 2920, RFC 3030, RFC 3207, RFC 3461, RFC 6152, RFC 6531, RFC
+///          8689, RFC 9422 (LIMITS).
 #pragma once
 #include <cstdint>
 #include <string>

@@ -6,11 +6,13 @@
 
 namespace sealpost {
 
-//  idle --start()--> group: MAIL, RCPT.., DATA, pipelined or one by one
-//                      | 354, someone accepted --> final_reply --> over   the reply settles all who were
-//                      accepted | 354, nobody accepted  --> empty_data  --> over   a lone dot, its reply says
-//                      nothing | MAIL or DATA refused, or every RCPT  --> over    without data
-//  421, a reply of a class that the command does not know, lost(): over; who has no outcome is deferred
+//  idle         start()                          -> group: MAIL, RCPT.., DATA, pipelined or one by one
+//  group        354, a recipient was accepted    -> final_reply, whose reply settles all who were accepted
+//  group        354, none was accepted           -> empty_data: a lone dot, whose reply says nothing
+//  group        MAIL, DATA or every RCPT refused -> over, without data
+//  final_reply, empty_data   any reply           -> over
+//  any          421, a reply of a class that the command does not know, lost() -> over; who has no outcome
+//               is deferred
 
 namespace {
 
@@ -130,8 +132,8 @@ MailTransaction::Step MailTransaction::on_rcpt(const Reply& reply) {
     if (settled_[recipient]) return go_on();  // MAIL was refused: the rest only follows from that
 
     RecipientOutcome outcome = outcome_of(reply, rcpt_word);
-    // 552 is the old word for "too many recipients" (RFC 5321 §4.5.3.1.10), unless the server says what it
-    // means.
+    // 552 is the old word for "too many recipients" (RFC 5321 §4.5.3.1.10), unless its
+    // enhanced code says otherwise.
     const bool says_other = outcome.enhanced != "5.0.0" && outcome.enhanced != "5.5.3";
     if (reply.code == 552 && recipient > 0 && !says_other) {
         outcome.result = RecipientOutcome::Result::deferred;

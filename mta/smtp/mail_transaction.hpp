@@ -1,11 +1,12 @@
 /// \file MailTransaction: the client's side of one MAIL .. DATA exchange, as pure steps.
 ///
 /// Owns     which commands go out in which group, and what becomes of each recipient. Replies are matched to
-/// commands
-///          by count alone (RFC 2920 §3.1).
+///          commands by count alone (RFC 2920 §3.1).
 /// Errors   none: whatever happens, every recipient ends with an outcome. What is not understood is
-/// temporary. Never    holds or sends the body: at Act::send_body the caller does, through DotStuffer. Source
-/// RFC 5321 §3.3, §4.2, §4.5.3.1.10; RFC 1870 §6; RFC 2920 §3.1; RFC 6152 §3; RFC 2034 §4.
+///          temporary.
+/// Never   holds or sends the body: at Act::send_body the caller does, through
+///          DotStuffer. Source RFC 5321 §3.3, §4.2, §4.5.3.1.10; RFC 1870 §6; RFC 2920 §3.1; RFC 6152 §3; RFC
+///          2034 §4.
 #pragma once
 #include <cstddef>
 #include <cstdint>

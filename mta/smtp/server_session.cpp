@@ -6,12 +6,17 @@
 
 namespace sealpost {
 
-//  fresh --EHLO, HELO--> ready --MAIL--> mail --RCPT--> rcpt --DATA--> data --take_transaction()--> storing
-//                          ^              |               |              |                             |
-//                          +--RSET, EHLO--+---------------+  <-----------+ data_refused()              |
-//                          +--- stored(), storage_failed(), queue_full() <-----------------------------+
-//  From everywhere: QUIT, too many errors, octets ahead of their turn, timed_out(), shutting_down() -->
-//  closed
+//  fresh    EHLO, HELO                     -> ready
+//  ready    MAIL                           -> mail
+//  mail     RCPT                           -> rcpt
+//  rcpt     RCPT                           -> rcpt
+//  rcpt     DATA (354)                     -> data
+//  data     take_transaction()             -> storing
+//  data     data_refused(), the end seen   -> ready
+//  storing  stored(), storage_failed(), queue_full() -> ready
+//  mail, rcpt   RSET, EHLO, HELO           -> ready
+//  any      QUIT, too many errors, octets ahead of their turn, timed_out(), shutting_down() -> closed
+//  A refused command changes nothing but the count of errors.
 
 namespace {
 

@@ -1,11 +1,9 @@
 /// \file ServerSession: the server's side of an SMTP session, as pure steps.
 ///
 /// Owns     the state of the session, the replies, and the limits that concern commands. Holds no protocol
-/// knowledge
-///          back: the caller writes `reply`, then does what `next` says.
+///          knowledge back: the caller writes `reply`, then does what `next` says.
 /// Never    touches a socket, a clock or the queue. `250` for a message comes from stored() alone, which the
-/// caller calls
-///          once the message is durable.
+///          caller calls once the message is durable.
 /// Source   RFC 5321 §3, §4.1.4, §4.2, §4.5.3.1, §7.7; RFC 1870 §6; RFC 2034; RFC 2920 §3.2; RFC 6152.
 #pragma once
 #include <cstdint>

@@ -2,12 +2,16 @@
 
 namespace sealpost {
 
-//  greeting --2yz--> ehlo --2yz, STARTTLS offered and wanted--> starttls --220--> handshake
-//     |               | \--2yz, else, none required--> ready        |                 | tls_established()
-//     |               |                                             | 4yz, 5yz        v
-//     |               +--5yz, TLS not required--> helo --2yz--> ready  not required   second_ehlo --2yz-->
-//     ready v                                             ^                 \--> ready      |
-//   give up <--- everything else, from every state, and octets behind any reply <-----+
+//  greeting     2yz                                  -> ehlo
+//  ehlo         2yz, STARTTLS offered and wanted     -> starttls
+//  ehlo         2yz, not so, and TLS is not required -> ready
+//  ehlo         5yz, TLS is not required             -> helo
+//  helo         2yz                                  -> ready
+//  starttls     220                                  -> handshake
+//  starttls     4yz or 5yz, TLS is not required      -> ready
+//  handshake    tls_established()                    -> second_ehlo
+//  second_ehlo  2yz                                  -> ready
+//  any          everything else, octets behind a reply -> failed
 
 std::string_view to_string(OpeningFailure failure) {
     switch (failure) {

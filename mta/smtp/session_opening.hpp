@@ -1,8 +1,7 @@
 /// \file SessionOpening: the client's side of a session from the greeting to the last EHLO, as pure steps.
 ///
 /// Owns     which command comes next and why the session is given up. It demands no certificate and judges
-/// none:
-///          what `require` asks here is only that STARTTLS happens.
+///          none: what `require` asks here is only that STARTTLS happens.
 /// Never    reads or writes a socket: the caller does what the Step says and comes back with what happened.
 /// Source   RFC 5321 §3.1, §3.2, §4.1.4; RFC 3207 §4, §4.2, §6; RFC 7672 §2.2; RFC 7504 §3.
 #pragma once
@@ -57,8 +56,7 @@ public:
     [[nodiscard]] bool starttls_offered() const { return starttls_offered_; }
     [[nodiscard]] bool tls() const { return tls_active_; }
     [[nodiscard]] std::optional<OpeningFailure> failure() const { return failure_; }
-    /// The last reply: with failure() the one that ended it; with ready() and no TLS perhaps the refusal of
-    /// STARTTLS.
+    /// With failure() the one that ended it.
     [[nodiscard]] const Reply& last_reply() const { return last_reply_; }
     /// Set when an opportunistic STARTTLS was refused and the session went on in clear.
     [[nodiscard]] const std::optional<Reply>& starttls_refusal() const { return starttls_refusal_; }
