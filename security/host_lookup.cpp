@@ -64,14 +64,16 @@ Candidates candidates_of(const HostQuery& query, const HostAnswers& answers, con
         if (gate.secure)
             out.domains.push_back(query.host);  // DANE-19
         else
-            out.why = fmt::format("the address records of {} are not signed (DNSSEC)", query.host);  // DANE-18
+            out.why =
+                fmt::format("the address records of {} are not signed (DNSSEC)", query.host);  // DANE-18
         return out;
     }
     if (gate.secure) {  // the whole chain is secure: the expanded name first [DANE-20]
         const Result<Domain> expanded = Domain::parse(gate.canonical);
         if (!expanded) {
             out.failed = true;
-            out.why = fmt::format("{} is an alias of a name that is none: {}", query.host, expanded.error().text);
+            out.why =
+                fmt::format("{} is an alias of a name that is none: {}", query.host, expanded.error().text);
             return out;
         }
         out.domains = {*expanded, query.host};
@@ -126,7 +128,8 @@ std::vector<HostQuestion> next_questions(const HostQuery& query, const HostAnswe
     if (candidates.needs_cname) return {{query.host.str(), RrType::cname}};
     for (std::size_t i = 0; i < candidates.domains.size(); ++i) {
         if (i < answers.tlsa.size()) {
-            // An error stops here and is not healed by the next candidate [DANE-21]; records end it [DANE-35].
+            // An error stops here and is not healed by the next candidate [DANE-21]; records end it
+            // [DANE-35].
             if (decides(answers.tlsa[i].answer)) return {};
             continue;
         }
@@ -191,13 +194,14 @@ HostState conclude_host(const HostQuery& query, const HostAnswers& answers, cons
         if (lookup.answer.failed()) {
             state.dane = DaneState::lookup_failed;
             state.failure = lookup.answer.status;
-            state.why = fmt::format("the TLSA lookup of {} failed ({}: {})", owner, to_string(lookup.answer.status),
-                                    lookup.answer.why);
+            state.why = fmt::format("the TLSA lookup of {} failed ({}: {})", owner,
+                                    to_string(lookup.answer.status), lookup.answer.why);
             return state;
         }
         if (!decides(lookup.answer)) {  // denied, or not secure: as if absent [DANE-29 DANE-30]
-            state.why = lookup.answer.has_data() ? fmt::format("the TLSA records at {} are not signed (DNSSEC)", owner)
-                                                 : fmt::format("there is no TLSA record at {}", owner);
+            state.why = lookup.answer.has_data()
+                            ? fmt::format("the TLSA records at {} are not signed (DNSSEC)", owner)
+                            : fmt::format("there is no TLSA record at {}", owner);
             continue;
         }
         Result<TlsaSet> set = assess_tlsa(lookup.answer.rdata, limits);

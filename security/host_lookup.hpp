@@ -1,7 +1,7 @@
 /// \file Which lookups an MX host needs, one after the other, and what they say together.
 ///
-/// Owns     the order (addresses, then CNAME where it matters, then TLSA) and the choice of the TLSA base domain.
-/// Use      ask next_questions(), put the answers in, until it returns none; then conclude_host().
+/// Owns     the order (addresses, then CNAME where it matters, then TLSA) and the choice of the TLSA base
+/// domain. Use      ask next_questions(), put the answers in, until it returns none; then conclude_host().
 /// Never    asks anything itself; so the order of the questions is tested without a network.
 /// Source   RFC 7672 §2.1.2, §2.1.3, §2.2.2, §2.2.3; RFC 7671 §7; AMB-05.
 #pragma once
@@ -50,8 +50,8 @@ void add_answer(const HostQuery& query, HostAnswers& answers, DnsAnswer answer);
 
 enum class AddressState {
     found,
-    none,    ///< denied: there is no such address
-    failed   ///< could not be had
+    none,   ///< denied: there is no such address
+    failed  ///< could not be had
 };
 enum class DaneState {
     not_applicable,  ///< no secure TLSA record: `why` says at which step
@@ -70,7 +70,8 @@ struct HostState {
     std::string why;                       ///< why DANE does not apply, or what failed; a sentence
 };
 
-[[nodiscard]] HostState conclude_host(const HostQuery& query, const HostAnswers& answers, const TlsaLimits& limits);
+[[nodiscard]] HostState conclude_host(const HostQuery& query, const HostAnswers& answers,
+                                      const TlsaLimits& limits);
 
 /// "_25._tcp.mx.example.org" [DANE-27].
 [[nodiscard]] std::string tlsa_owner(const Domain& base_domain, std::uint16_t port);

@@ -29,7 +29,8 @@ std::vector<MxHost> read_hosts(const DnsAnswer& answer, bool& null_mx, std::vect
     // The same host twice is tried once, at its better preference.
     std::vector<MxHost> once;
     for (MxHost& host : hosts)
-        if (std::none_of(once.begin(), once.end(), [&](const MxHost& seen) { return seen.name == host.name; }))
+        if (std::none_of(once.begin(), once.end(),
+                         [&](const MxHost& seen) { return seen.name == host.name; }))
             once.push_back(std::move(host));
     return once;
 }
@@ -52,7 +53,8 @@ bool cut_at_own_name(std::vector<MxHost>& hosts, const std::vector<Domain>& own_
 
 MxSet build_mx_set(const Domain& domain, const DnsAnswer& answer, const std::vector<Domain>& own_names,
                    const MxLimits& limits) {
-    MxSet set{.security = answer.status, .domain = domain, .expanded = domain, .hosts = {}, .notes = {}, .why = {}};
+    MxSet set{
+        .security = answer.status, .domain = domain, .expanded = domain, .hosts = {}, .notes = {}, .why = {}};
     if (answer.failed()) {
         // Neither the address of the domain nor MTA-STS may stand in for an MX answer that failed [DANE-03].
         set.status = MxStatus::failed;
@@ -74,7 +76,8 @@ MxSet build_mx_set(const Domain& domain, const DnsAnswer& answer, const std::vec
         }
         set.implicit = true;
         set.hosts.push_back({set.expanded, 0});
-        set.status = cut_at_own_name(set.hosts, own_names, set.notes) ? MxStatus::loops_back : MxStatus::hosts;
+        set.status =
+            cut_at_own_name(set.hosts, own_names, set.notes) ? MxStatus::loops_back : MxStatus::hosts;
         return set;
     }
     bool null_mx = false;
@@ -89,8 +92,8 @@ MxSet build_mx_set(const Domain& domain, const DnsAnswer& answer, const std::vec
         return set;
     }
     if (set.hosts.size() > limits.max_hosts) {
-        set.notes.push_back(fmt::format("{} MX hosts: the first {} are considered", set.hosts.size(),
-                                        limits.max_hosts));
+        set.notes.push_back(
+            fmt::format("{} MX hosts: the first {} are considered", set.hosts.size(), limits.max_hosts));
         set.hosts.erase(set.hosts.begin() + static_cast<std::ptrdiff_t>(limits.max_hosts), set.hosts.end());
     }
     set.status = MxStatus::hosts;
@@ -99,8 +102,8 @@ MxSet build_mx_set(const Domain& domain, const DnsAnswer& answer, const std::vec
 
 void shuffle_equal_preference(std::vector<MxHost>& hosts, std::mt19937& random) {
     for (auto first = hosts.begin(); first != hosts.end();) {
-        const auto last = std::find_if(first, hosts.end(),
-                                       [&](const MxHost& host) { return host.preference != first->preference; });
+        const auto last = std::find_if(
+            first, hosts.end(), [&](const MxHost& host) { return host.preference != first->preference; });
         std::shuffle(first, last, random);
         first = last;
     }

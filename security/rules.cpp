@@ -14,7 +14,8 @@ Result<NamePattern> parse_pattern(std::string_view text) {
 
 std::string Rule::describe() const {
     if (pattern.empty()) return "the built-in default rule";
-    return file.empty() ? fmt::format("rule '{}'", pattern) : fmt::format("rule '{}' ({}:{})", pattern, file, line);
+    return file.empty() ? fmt::format("rule '{}'", pattern)
+                        : fmt::format("rule '{}' ({}:{})", pattern, file, line);
 }
 
 Result<RuleTable> RuleTable::build(const std::vector<RuleSettings>& settings) {
@@ -37,7 +38,8 @@ Result<RuleTable> RuleTable::build(const std::vector<RuleSettings>& settings) {
         }
         const Result<NamePattern> pattern = parse_pattern(from.pattern);
         if (!pattern) return fail(fmt::format("rule '{}'", from.pattern), pattern.error());
-        (pattern->below ? table.suffix_ : table.exact_).insert_or_assign(pattern->name.str(), std::move(rule));
+        (pattern->below ? table.suffix_ : table.exact_)
+            .insert_or_assign(pattern->name.str(), std::move(rule));
     }
     return table;
 }

@@ -1,7 +1,8 @@
 /// \file The rules table: what the operator demands of a destination.
 ///
-/// Owns     the order of search: the exact domain, then the longest ".suffix", then "*", then the built-in `auto`.
-/// Never    lowers what the destination publishes: a rule is one input of decide_hop() (hop.hpp), beside DANE and
+/// Owns     the order of search: the exact domain, then the longest ".suffix", then "*", then the built-in
+/// `auto`. Never    lowers what the destination publishes: a rule is one input of decide_hop() (hop.hpp),
+/// beside DANE and
 ///          MTA-STS, and the strongest wins [COMB-08].
 #pragma once
 #include <map>
@@ -17,7 +18,9 @@ namespace sealpost::security {
 struct NamePattern {
     Domain name;
     bool below = false;
-    [[nodiscard]] bool matches(const Domain& host) const { return below ? host.is_below(name) : host == name; }
+    [[nodiscard]] bool matches(const Domain& host) const {
+        return below ? host.is_below(name) : host == name;
+    }
 };
 
 struct Rule {

@@ -1,0 +1,383 @@
+#include "security/trace.hpp"
+
+#include <boost/json.hpp>
+
+#include "security/rdata.hpp"
+#include "security/remote_text.hpp"
+
+namespace sealpost::security {
+namespace {
+
+namespace json = boost::json;
+
+constexpr int schema = 1;
+constexpr std::size_t max_records = 20;  // of one answer, in the trace; the decision has seen all
+constexpr std::size_t max_hops = 20;
+constexpr std::size_t max_text = 400;
+
+std::string text(std::string_view in) {
+    return printable(in, max_text);
+}
+
+std::string record_text(RrType type, const std::vector<std::uint8_t>& octets) {
+    switch (type) {
+        case RrType::a:
+        case RrType::aaaa:
+            if (const Result<IpAddress> address = parse_address_rdata(octets)) return address->str();
+            break;
+        case RrType::cname:
+            if (const Result<Domain> target = parse_cname_rdata(octets)) return target->str();
+            break;
+        case RrType::mx:
+            if (const Result<MxRdata> mx = parse_mx_rdata(octets))
+                return fmt::format("{} {}", mx->preference, text(mx->exchange));
+            break;
+        case RrType::txt:
+            if (const Result<std::string> txt = parse_txt_rdata(octets)) return text(*txt);
+            break;
+        case RrType::tlsa:
+            return text(TlsaRecord::parse(octets).str());
+    }
+    return fmt::format("malformed, {} octets", octets.size());
+}
+
+json::object lookup(const DnsAnswer& answer) {
+    json::object out;
+    out["name"] = text(answer.name);
+    out["type"] = to_string(answer.type);
+    out["dnssec"] = to_string(answer.status);
+    if (answer.failed()) {
+        out["why"] = text(answer.why);
+        return out;
+    }
+    out["found"] = to_string(answer.data);
+    if (answer.via_cname()) out["canonical"] = text(answer.canonical);
+    out["ttl"] = answer.ttl.count();
+    json::array records;
+    for (const auto& octets : answer.rdata) {
+        if (records.size() == max_records) break;
+        records.emplace_back(record_text(answer.type, octets));
+    }
+    out["records"] = std::move(records);
+    if (answer.rdata.size() > max_records) out["more_records"] = answer.rdata.size() - max_records;
+    return out;
+}
+
+json::array strings(const std::vector<std::string>& in) {
+    json::array out;
+    for (const std::string& s : in) out.emplace_back(text(s));
+    return out;
+}
+
+json::object mx_object(const MxSet& mx) {
+    json::object out;
+    out["status"] = to_string(mx.status);
+    out["dnssec"] = to_string(mx.security);
+    out["implicit"] = mx.implicit;
+    json::array hosts;
+    for (const MxHost& host : mx.hosts) {
+        if (hosts.size() == max_hops) break;
+        hosts.emplace_back(fmt::format("{} {}", host.preference, host.name));
+    }
+    out["hosts"] = std::move(hosts);
+    if (!mx.notes.empty()) out["notes"] = strings(mx.notes);
+    if (!mx.why.empty()) out["why"] = text(mx.why);
+    return out;
+}
+
+json::object sts_object(const StsState& sts) {
+    json::object out;
+    out["record"] = to_string(sts.txt);
+    out["policy"] = to_string(sts.origin);
+    if (sts.policy) {
+        out["mode"] = to_string(sts.policy->mode);
+        out["id"] = text(sts.id);
+        json::array mx;
+        for (const MxPattern& pattern : sts.policy->mx) {
+            if (mx.size() == max_records) break;
+            mx.emplace_back(pattern.str());
+        }
+        out["mx"] = std::move(mx);
+    }
+    if (!sts.why.empty()) out["why"] = text(sts.why);
+    if (sts.failure) out["failure"] = to_string(sts.failure->type);
+    return out;
+}
+
+json::array tlsa_array(const TlsaSet& set) {
+    json::array out;
+    for (const TlsaAssessment& assessed : set.records) {
+        if (out.size() == max_records) break;
+        json::object record;
+        record["record"] = text(assessed.record.str());
+        record["meaning"] = assessed.record.describe();
+        record["use"] = to_string(assessed.use);
+        if (!assessed.why.empty()) record["why"] = text(assessed.why);
+        out.emplace_back(std::move(record));
+    }
+    return out;
+}
+
+json::object decision_object(const HopDecision& d) {
+    json::object out;
+    out["action"] = d.attempt ? "attempt" : "skip";
+    out["reason"] = to_string(d.reason);
+    out["explanation"] = text(d.explanation);
+    if (!d.remedy.empty()) out["remedy"] = text(d.remedy);
+    if (d.side != Side::nobody) out["side"] = to_string(d.side);
+    if (!d.attempt) return out;
+    out["tls_required"] = d.tls_required;
+    out["web_pki"] = to_string(d.web_pki);
+    out["sni"] = d.sni;
+    if (d.dane) {
+        json::object dane;
+        dane["base_domain"] = d.dane->base_domain.str();
+        json::array names;
+        for (const Domain& name : d.dane->reference_names) names.emplace_back(name.str());
+        dane["reference_names"] = std::move(names);
+        dane["tlsa"] = tlsa_array(d.dane->tlsa);
+        out["dane"] = std::move(dane);
+    }
+    if (!d.not_stronger.empty()) out["not_stronger"] = strings(d.not_stronger);
+    return out;
+}
+
+json::object chain_object(const ChainOutcome& chain) {
+    json::object out;
+    out["ok"] = chain.ok;
+    if (chain.ok) {
+        out["matched"] = text(chain.matched);
+    } else {
+        out["fault"] = to_string(chain.fault);
+        out["detail"] = text(chain.detail);
+    }
+    if (!chain.subject.empty()) out["subject"] = chain.subject;
+    return out;
+}
+
+json::array results_array(const std::vector<TlsResult>& results) {
+    json::array out;
+    for (const TlsResult& result : results) {
+        json::object entry;
+        entry["policy_type"] = to_string(result.policy.type);
+        entry["policy_domain"] = result.policy.domain;
+        entry["success"] = result.session_success;
+        if (!result.failures.empty()) {
+            entry["result_type"] = to_string(result.failures.front().type);
+            entry["reason"] = text(result.failures.front().reason_code);
+        }
+        out.emplace_back(std::move(entry));
+    }
+    return out;
+}
+
+json::object session_object(const SessionTrace& session) {
+    json::object out;
+    out["address"] = session.address;
+    if (!session.error.empty()) out["error"] = text(session.error);
+    if (session.facts.stage != TlsStage::not_reached) {
+        json::object tls;
+        tls["stage"] = to_string(session.facts.stage);
+        if (!session.facts.protocol.empty()) tls["protocol"] = session.facts.protocol;
+        if (!session.facts.cipher.empty()) tls["cipher"] = session.facts.cipher;
+        if (!session.facts.detail.empty()) tls["detail"] = text(session.facts.detail);
+        if (session.facts.dane) tls["dane"] = chain_object(*session.facts.dane);
+        if (session.facts.web_pki) tls["web_pki"] = chain_object(*session.facts.web_pki);
+        out["tls"] = std::move(tls);
+    }
+    if (session.verdict) {
+        const Verdict& v = *session.verdict;
+        json::object verdict;
+        verdict["action"] = to_string(v.action);
+        verdict["achieved"] = to_string(v.achieved);
+        if (!v.by.empty()) verdict["by"] = v.by;
+        verdict["explanation"] = text(v.explanation);
+        if (!v.remedy.empty()) verdict["remedy"] = text(v.remedy);
+        if (v.side != Side::nobody) verdict["side"] = to_string(v.side);
+        verdict["tlsrpt"] = results_array(v.results);
+        out["verdict"] = std::move(verdict);
+    }
+    if (!session.reply.empty()) out["reply"] = text(session.reply);
+    return out;
+}
+
+json::object hop_object(const HopTrace& hop) {
+    json::object out;
+    out["host"] = hop.host.name.str();
+    out["preference"] = hop.host.preference;
+    json::array lookups;
+    for (const auto* answer : {&hop.answers.a, &hop.answers.aaaa, &hop.answers.cname})
+        if (answer->has_value()) lookups.emplace_back(lookup(**answer));
+    for (const TlsaLookup& tlsa : hop.answers.tlsa) lookups.emplace_back(lookup(tlsa.answer));
+    out["lookups"] = std::move(lookups);
+    if (hop.decision) {
+        out["decision"] = decision_object(*hop.decision);
+        if (!hop.decision->results.empty()) out["tlsrpt"] = results_array(hop.decision->results);
+    }
+    json::array sessions;
+    for (const SessionTrace& session : hop.sessions) sessions.emplace_back(session_object(session));
+    out["sessions"] = std::move(sessions);
+    return out;
+}
+
+/// Reads members that may be missing: a stored trace is input like any other.
+class View {
+public:
+    explicit View(const json::value* value) : object_(value != nullptr ? value->if_object() : nullptr) {}
+    [[nodiscard]] View at(std::string_view key) const { return View(find(key)); }
+    [[nodiscard]] std::string str(std::string_view key) const {
+        const json::value* v = find(key);
+        if (v == nullptr) return {};
+        if (const json::string* s = v->if_string()) return text(std::string_view(s->data(), s->size()));
+        if (v->is_bool()) return v->get_bool() ? "yes" : "no";
+        return json::serialize(*v);
+    }
+    [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
+    [[nodiscard]] const json::array& list(std::string_view key) const {
+        static const json::array empty;
+        const json::value* v = find(key);
+        const json::array* a = v != nullptr ? v->if_array() : nullptr;
+        return a != nullptr ? *a : empty;
+    }
+
+private:
+    [[nodiscard]] const json::value* find(std::string_view key) const {
+        return object_ != nullptr ? object_->if_contains(json::string_view(key.data(), key.size())) : nullptr;
+    }
+    const json::object* object_;
+};
+
+std::string string_of(const json::value& v) {
+    const json::string* s = v.if_string();
+    return s != nullptr ? text(std::string_view(s->data(), s->size())) : std::string();
+}
+
+void render_remedy(std::string& out, const View& from, std::string_view indent) {
+    if (from.has("remedy")) out += fmt::format("{}{}: {}\n", indent, from.str("side"), from.str("remedy"));
+}
+
+void render_lookup(std::string& out, const View& l) {
+    out += fmt::format("    {} {}: {}", l.str("type"), l.str("name"), l.str("dnssec"));
+    if (l.has("why")) out += fmt::format(" ({})", l.str("why"));
+    if (l.has("found")) out += fmt::format(", {}", l.str("found"));
+    if (l.has("canonical")) out += fmt::format(", alias of {}", l.str("canonical"));
+    for (const json::value& record : l.list("records")) out += fmt::format("\n        {}", string_of(record));
+    out += '\n';
+}
+
+void render_results(std::string& out, const json::array& results) {
+    for (const json::value& item : results) {
+        const View r(&item);
+        out += fmt::format("      TLS-RPT {} {}: {}", r.str("policy_type"), r.str("policy_domain"),
+                           r.str("success") == "yes" ? "success" : r.str("result_type"));
+        if (r.has("reason") && !r.str("reason").empty()) out += fmt::format(" ({})", r.str("reason"));
+        out += '\n';
+    }
+}
+
+void render_session(std::string& out, const View& s) {
+    out += fmt::format("    connect {}", s.str("address"));
+    if (s.has("error")) out += fmt::format(": {}", s.str("error"));
+    out += '\n';
+    const View tls = s.at("tls");
+    if (s.has("tls")) {
+        out += fmt::format("      TLS {} {} {}", tls.str("stage"), tls.str("protocol"), tls.str("cipher"));
+        if (tls.has("detail")) out += fmt::format(" ({})", tls.str("detail"));
+        out += '\n';
+        for (const std::string_view check : {"dane", "web_pki"}) {
+            if (!tls.has(check)) continue;
+            const View c = tls.at(check);
+            out += fmt::format("      {}: {} [{}]\n", check,
+                               c.str("ok") == "yes" ? "matched " + c.str("matched")
+                                                    : fmt::format("{}, {}", c.str("fault"), c.str("detail")),
+                               c.str("subject"));
+        }
+    }
+    if (s.has("verdict")) {
+        const View v = s.at("verdict");
+        out +=
+            fmt::format("      => {}: {} ({})\n", v.str("action"), v.str("explanation"), v.str("achieved"));
+        render_remedy(out, v, "      ");
+        render_results(out, v.list("tlsrpt"));
+    }
+    if (s.has("reply")) out += fmt::format("      reply: {}\n", s.str("reply"));
+}
+
+void render_hop(std::string& out, const View& hop) {
+    out += fmt::format("  MX {} {}\n", hop.str("preference"), hop.str("host"));
+    for (const json::value& l : hop.list("lookups")) render_lookup(out, View(&l));
+    const View d = hop.at("decision");
+    if (hop.has("decision")) {
+        out += fmt::format("    -> {} ({}): {}\n", d.str("action"), d.str("reason"), d.str("explanation"));
+        render_remedy(out, d, "       ");
+        for (const json::value& record : d.at("dane").list("tlsa")) {
+            const View r(&record);
+            out += fmt::format("       TLSA {} - {}: {}{}\n", r.str("record"), r.str("meaning"), r.str("use"),
+                               r.has("why") ? " (" + r.str("why") + ")" : "");
+        }
+        for (const json::value& why : d.list("not_stronger"))
+            out += fmt::format("       {}\n", string_of(why));
+    }
+    render_results(out, hop.list("tlsrpt"));
+    for (const json::value& s : hop.list("sessions")) render_session(out, View(&s));
+}
+
+}  // namespace
+
+std::string to_json(const AttemptTrace& trace) {
+    json::object out;
+    out["schema"] = schema;
+    if (!trace.message.empty()) out["message"] = trace.message;
+    out["domain"] = trace.domain.str();
+    json::object rule;
+    rule["level"] = trace.rule_level;
+    rule["origin"] = text(trace.rule);
+    out["rule"] = std::move(rule);
+    if (trace.mx_answer) out["mx_lookup"] = lookup(*trace.mx_answer);
+    if (trace.mx) out["mx"] = mx_object(*trace.mx);
+    if (trace.sts) out["sts"] = sts_object(*trace.sts);
+    json::array hops;
+    for (const HopTrace& hop : trace.hops) {
+        if (hops.size() == max_hops) break;
+        hops.emplace_back(hop_object(hop));
+    }
+    out["hops"] = std::move(hops);
+    if (trace.hops.size() > max_hops) out["more_hops"] = trace.hops.size() - max_hops;
+    out["outcome"] = trace.outcome;
+    out["summary"] = text(trace.summary);
+    if (!trace.remedy.empty()) out["remedy"] = text(trace.remedy);
+    if (trace.side != Side::nobody) out["side"] = to_string(trace.side);
+    return json::serialize(out);
+}
+
+Result<std::string> render_trace(std::string_view stored) {
+    boost::system::error_code ec;
+    const json::value value = json::parse(json::string_view(stored.data(), stored.size()), ec);
+    if (ec) return fail(Errc::invalid, "the trace is not JSON");
+    const View trace(&value);
+    if (trace.str("schema") != std::to_string(schema))
+        return fail(Errc::invalid, fmt::format("a trace of schema '{}', this program knows {}",
+                                               trace.str("schema"), schema));
+    std::string out =
+        fmt::format("{}: {} - {}\n", trace.str("domain"), trace.str("outcome"), trace.str("summary"));
+    render_remedy(out, trace, "  ");
+    out += fmt::format("  rule: {} from {}\n", trace.at("rule").str("level"), trace.at("rule").str("origin"));
+    if (trace.has("mx_lookup")) render_lookup(out, trace.at("mx_lookup"));
+    if (trace.has("mx")) {
+        for (const json::value& note : trace.at("mx").list("notes"))
+            out += fmt::format("    {}\n", string_of(note));
+        if (trace.at("mx").str("implicit") == "yes")
+            out += "    no MX record: the domain itself is the host\n";
+    }
+    if (trace.has("sts")) {
+        const View sts = trace.at("sts");
+        out += fmt::format("  MTA-STS: record {}, policy {}", sts.str("record"), sts.str("policy"));
+        if (sts.has("mode")) out += fmt::format(", mode {}, id {}", sts.str("mode"), sts.str("id"));
+        if (sts.has("why")) out += fmt::format(" ({})", sts.str("why"));
+        out += '\n';
+    }
+    for (const json::value& hop : trace.list("hops")) render_hop(out, View(&hop));
+    return out;
+}
+
+}  // namespace sealpost::security
