@@ -68,8 +68,8 @@ private:
             return;
         }
         bad_tls_ = true;
-        std::vector<std::string_view> words;
-        for (const TlsLevel l : levels) words.push_back(to_string(l));
+        std::vector<std::string_view> words(levels.size());
+        std::transform(levels.begin(), levels.end(), words.begin(), [](TlsLevel l) { return to_string(l); });
         add("tls", node.source().begin,
             fmt::format("expected one of \"{}\", found {}{}", fmt::join(words, "\", \""), describe(node),
                         text ? suggestion(*text, words) : std::string()));

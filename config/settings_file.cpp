@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 #include <system_error>
+#include <tuple>
 
 #include "config/domain_rules.hpp"
 #include "config/settings_checks.hpp"
@@ -110,8 +111,8 @@ private:
             found_.push_back({error.source().begin, fmt::format("not TOML: {}", error.description())});
         }
         // toml++ keeps tables by name; people read from top to bottom.
-        std::stable_sort(found_.begin(), found_.end(), [](const ValueProblem& a, const ValueProblem& b) {
-            return std::pair(a.at.line, a.at.column) < std::pair(b.at.line, b.at.column);
+        std::sort(found_.begin(), found_.end(), [](const ValueProblem& a, const ValueProblem& b) {
+            return std::tie(a.at.line, a.at.column, a.text) < std::tie(b.at.line, b.at.column, b.text);
         });
         for (const ValueProblem& problem : found_)
             problems_.push_back(

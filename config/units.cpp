@@ -34,10 +34,9 @@ constexpr std::string_view size_units = "B, KiB, MiB, GiB, TiB, kB, MB, GB, TB";
 Result<std::uint64_t> parse(std::string_view text, std::span<const Unit> units, std::string_view what,
                             std::string_view allowed, std::string_view example) {
     std::uint64_t number = 0;
-    const char* const end = text.data() + text.size();
-    const auto [rest, ec] = std::from_chars(text.data(), end, number);
+    const auto [rest, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
     const std::string_view shown = text.substr(0, 40);
-    const std::string_view unit(rest, static_cast<std::size_t>(end - rest));
+    const std::string_view unit = text.substr(static_cast<std::size_t>(rest - text.data()));
     if (ec == std::errc::invalid_argument)
         return fail(Errc::invalid,
                     fmt::format("'{}' is not a {}; write a whole number and a unit ({}), as in {}", shown,

@@ -17,7 +17,7 @@ TEST_SUITE("config/nearest") {
         CHECK_FALSE(nearest("hostname", words).has_value());
         CHECK_FALSE(nearest("", words).has_value());
         CHECK_FALSE(nearest("x", words).has_value());
-        CHECK_FALSE(nearest(std::string(10'000'000, 'x'), words).has_value());
+        CHECK_FALSE(nearest(std::string(1'000'000, 'x'), words).has_value());
         CHECK_FALSE(nearest("tls", {}).has_value());
     }
 
