@@ -3,7 +3,7 @@
 /// Owns     due recipients grouped by destination and message, their order, the per-destination limits and
 /// rests.
 ///          Everything in it is leased in the Store; the caller carries leases and releases back and forth.
-/// Shape    single-threaded; `now` is an argument; add, next and finished cost O(log n).
+/// Shape    single-threaded; `now` is an argument; add, next and finished cost O(log n) each.
 /// Fairness destinations take turns (one delivery each), and no destination may hold more recipients than
 ///          there is free room (the dynamic threshold of Choudhury and Hahne): n greedy ones leave 1/(n+1) of
 ///          the set free, so a single mail to another destination always gets in and is next after one turn.
@@ -11,12 +11,11 @@
 #include <cstddef>
 #include <deque>
 #include <list>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "queue/message.hpp"
@@ -91,17 +90,21 @@ private:
         std::unordered_map<MessageId, std::list<Batch>::iterator> by_message;
         std::size_t held = 0;  ///< recipients waiting and in flight
         std::size_t deliveries = 0;
-        bool in_turn = false;  ///< stands in `turn_`
+        std::optional<std::list<std::string>::iterator> turn;  ///< its place in `turn_`, if it has one
     };
     using Destinations = std::unordered_map<std::string, Destination>;
 
     void take_turn(Destinations::value_type& entry);
+    void lose_turn(Destination& destination);
+    void end_rest(const std::string& domain);
+    [[nodiscard]] std::vector<RecipientId> take_waiting(Destination& destination);
     void forget_if_idle(const std::string& domain);
 
     ManagerLimits limits_;
     Destinations destinations_;
     std::list<std::string> turn_;  ///< destinations that could start a delivery, in order
-    std::map<std::string, Time> resting_;
+    std::unordered_map<std::string, Time> resting_;
+    std::set<std::pair<Time, std::string>> rest_ends_;  ///< the same, in order of time
     std::set<std::string> parked_;
     std::set<RecipientId> present_;
     std::size_t active_ = 0;

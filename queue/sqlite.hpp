@@ -11,6 +11,7 @@
 #include <concepts>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -49,6 +50,7 @@ private:
 /// One prepared statement. Must not outlive its Database.
 class Statement {
 public:
+    Statement() = default;  ///< empty, to be assigned
     /// Runs to the end. The values need to live only during the call.
     template <class... Values>
     [[nodiscard]] Result<void> run(const Values&... values) {
@@ -68,7 +70,7 @@ private:
     explicit Statement(sqlite3_stmt* raw) : handle_(raw) {}
 
     template <class... Values>
-    [[nodiscard]] Result<void> bind_all(bool copy, const Values&... values) {
+    [[nodiscard]] Result<void> bind_all([[maybe_unused]] bool copy, const Values&... values) {
         int index = 0;
         int rc = SQLITE_OK;
         static_cast<void>(((rc = bind(++index, values, copy), rc == SQLITE_OK) && ...));
@@ -106,6 +108,11 @@ public:
     /// One or more statements that are part of the program text.
     [[nodiscard]] Result<void> exec(const char* sql);
     [[nodiscard]] Result<Statement> prepare(std::string_view sql);
+    struct Preparation {
+        Statement* into;
+        std::string_view sql;
+    };
+    [[nodiscard]] Result<void> prepare_all(std::initializer_list<Preparation> list);
     /// Rows changed by the last INSERT, UPDATE or DELETE.
     [[nodiscard]] std::int64_t changes() const;
     [[nodiscard]] std::int64_t last_insert_rowid() const;

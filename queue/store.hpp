@@ -77,15 +77,8 @@ struct Frozen {
 
 struct DueBatch {
     std::vector<DueRecipient> recipients;
-    std::set<std::string> parked;                             ///< destinations of which some were parked
-    std::vector<std::pair<RecipientId, std::string>> frozen;  ///< damaged rows, and what is wrong: alarm
-};
-
-/// Everything set must match.
-struct Selection {
-    std::optional<MessageId> message;
-    std::optional<std::string> domain;
-    std::optional<std::string> sender;
+    std::set<std::string> parked;     ///< destinations of which some were parked
+    std::vector<std::string> frozen;  ///< damaged rows, a sentence each: alarm
 };
 
 struct Counters {
@@ -142,15 +135,17 @@ public:
     /// Puts leased recipients behind their destination's share: due_parked() finds them again.
     [[nodiscard]] Result<void> park(std::span<const RecipientId> recipients);
 
-    /// Administrator: waiting recipients become due now; returns how many. At most `limit` a call.
-    [[nodiscard]] Result<std::size_t> retry_now(const Selection& selection, Time now, std::size_t limit);
+    /// Administrator: those that wait become due now; returns how many. Selecting by domain or sender is a
+    /// Reader's work (list), so that no search stands in the way of the writer.
+    [[nodiscard]] Result<std::size_t> retry_now(std::span<const RecipientId> recipients, Time now);
+    [[nodiscard]] Result<std::size_t> retry_now(MessageId message, Time now);
     /// Administrator: the message goes away unsent, without a DSN. Deliveries in flight end in `unknown`.
     [[nodiscard]] Result<void> remove(MessageId id);
     /// Administrator: a frozen message (damaged recipients excepted) is due again, if it is whole.
     [[nodiscard]] Result<void> thaw(MessageId id, Time now);
 
     /// Deletes old traces and TLS results, `limit` rows a call at most; true: call again.
-    [[nodiscard]] Result<bool> prune(Time traces_before, std::int64_t results_before_day, std::size_t limit);
+    [[nodiscard]] Result<bool> prune(Time traces_before, Day results_before, std::size_t limit);
 
     [[nodiscard]] Counters counters() const;
     [[nodiscard]] std::int64_t high_water() const;

@@ -33,6 +33,12 @@ struct CachedStsPolicy {
     std::string last_error;
 };
 
+struct StsPage {
+    std::vector<CachedStsPolicy> policies;
+    std::vector<std::string> damaged;  ///< domains whose row does not parse: alarm, fetch again
+    std::optional<std::string> next;   ///< give it as `after` for more
+};
+
 class StsCache {
 public:
     /// Policies fetched "in the future" (the clock was set back) get `now` as their fetch time, so that none
@@ -44,20 +50,21 @@ public:
                                    const security::StsPolicy& policy, Time now);
     /// A failed fetch, remembered beside the policy if there is one.
     [[nodiscard]] Result<void> note_failure(const Domain& domain, const std::string& error, Time now);
-    /// nullopt: none, expired (STS-49), or a row that does not parse.
+    /// nullopt: none, or expired (STS-49). Errc::invalid: the row is damaged; it is not "no policy".
     [[nodiscard]] Result<std::optional<CachedStsPolicy>> get(const Domain& domain, Time now);
     /// Unexpired policies in order of domain, after `after` (empty: from the start): to fill memory at start.
-    [[nodiscard]] Result<std::vector<CachedStsPolicy>> list(const std::string& after, std::size_t limit,
-                                                            Time now);
-    /// Those fetched before `before`, oldest first: due for a refresh (STS-53).
-    [[nodiscard]] Result<std::vector<CachedStsPolicy>> fetched_before(Time before, std::size_t limit,
-                                                                      Time now);
+    [[nodiscard]] Result<StsPage> list(const std::string& after, std::size_t limit, Time now);
+    /// Unexpired ones whose last fetch, failed or not, was before `before`; oldest first: due for a refresh
+    /// (STS-53).
+    [[nodiscard]] Result<StsPage> fetched_before(Time before, std::size_t limit, Time now);
     [[nodiscard]] Result<void> remove(const Domain& domain);
 
 private:
     struct Statements;
     StsCache(std::shared_ptr<Statements> statements, std::size_t max_policies)
         : statements_(std::move(statements)), max_policies_(max_policies) {}
+    [[nodiscard]] Result<void> make_room(security::StsMode mode, Time now);
+
     std::shared_ptr<Statements> statements_;
     std::size_t max_policies_;
 };

@@ -1,0 +1,193 @@
+#include "queue/reader.hpp"
+
+#include "queue/rows.hpp"
+#include "queue/schema.hpp"
+
+namespace sealpost::queue {
+
+namespace {
+
+constexpr std::size_t max_rows_examined = 50'000;
+constexpr std::size_t max_recipients_shown = 1000;
+constexpr std::size_t max_attempts_shown = 100;
+
+constexpr std::string_view recipient_columns =
+    "SELECT r.message, r.number, m.sender, r.address, r.domain, r.orcpt, r.notify, r.state, m.received_at,"
+    " m.expires_at, r.next_attempt, r.last_attempt, r.attempts, r.interrupted, r.last_host, r.last_status,"
+    " r.last_reply, r.held, m.body_size FROM recipient r LEFT JOIN message m ON m.id = r.message ";
+
+// A damaged row must not hide the others: what cannot be is shown as frozen, with zeros.
+std::optional<RecipientRow> from_row(const Rows& r) {
+    const auto id = MessageId::from_value(r.integer(0));
+    const auto number = unsigned_from_row<std::uint32_t>(r.integer(1));
+    if (!id || !number) return std::nullopt;
+    const std::int64_t state = r.integer(7);
+    const auto time = [&r](int column) { return time_from_row(r.integer(column)).value_or(Time{}); };
+    RecipientRow row{
+        .id = {*id, *number},
+        .sender = std::string{r.text(2)},
+        .recipient = {.address = std::string{r.text(3)},
+                      .domain = std::string{r.text(4)},
+                      .orcpt = std::string{r.text(5)},
+                      .notify = std::string{r.text(6)}},
+        .state = state >= 0 && state <= 3 ? static_cast<RecipientState>(state) : RecipientState::frozen,
+        .received_at = time(8),
+        .expires_at = time(9),
+        .next_attempt = time(10),
+        .last_attempt = std::nullopt,
+        .attempts = unsigned_from_row<unsigned>(r.integer(12)).value_or(0),
+        .interrupted = unsigned_from_row<unsigned>(r.integer(13)).value_or(0),
+        .last_host = std::string{r.text(14)},
+        .last_status = std::string{r.text(15)},
+        .last_reply = std::string{r.text(16)},
+        .held_reason = std::string{r.text(17)},
+        .size = unsigned_from_row<std::uint64_t>(r.integer(18)).value_or(0)};
+    if (const auto at = r.optional_integer(11)) row.last_attempt = time_from_row(*at);
+    return row;
+}
+
+bool matches(const ListFilter& filter, const RecipientRow& row) {
+    return (!filter.state || *filter.state == row.state) &&
+           (!filter.domain || *filter.domain == row.recipient.domain) &&
+           (!filter.sender || *filter.sender == row.sender) &&
+           (!filter.held_only || !row.held_reason.empty());
+}
+
+}  // namespace
+
+std::string_view to_string(RecipientState state) {
+    switch (state) {
+        case RecipientState::queued:
+            return "queued";
+        case RecipientState::active:
+            return "active";
+        case RecipientState::parked:
+            return "parked";
+        case RecipientState::frozen:
+            break;
+    }
+    return "frozen";
+}
+
+struct Reader::Impl {
+    explicit Impl(Database d) : db(std::move(d)) {}
+    Database db;
+    Statement list, message, recipients, attempts;
+};
+
+Reader::Reader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Reader::Reader(Reader&&) noexcept = default;
+Reader& Reader::operator=(Reader&&) noexcept = default;
+Reader::~Reader() = default;
+
+Result<Reader> Reader::open(const std::filesystem::path& state_directory) {
+    const std::filesystem::path file = state_directory / "sealpost.db";
+    std::error_code none;
+    if (!std::filesystem::exists(file, none))
+        return fail(Errc::not_found, fmt::format("no queue in {} yet", state_directory.string()));
+    if (auto ours = check_header(file); !ours) return tl::unexpected(ours.error());
+    auto db = Database::open(file, Database::Mode::read_only);
+    if (!db) return tl::unexpected(db.error());
+    auto impl = std::make_unique<Impl>(std::move(*db));
+    const std::string list = std::string{recipient_columns} +
+                             "WHERE (r.message, r.number) > (?1, ?2) ORDER BY r.message, r.number LIMIT ?3";
+    const std::string recipients =
+        std::string{recipient_columns} + "WHERE r.message = ?1 ORDER BY r.number LIMIT ?2";
+    auto ready = impl->db.prepare_all({
+        {&impl->list, list},
+        {&impl->recipients, recipients},
+        {&impl->message,
+         "SELECT sender, flags, client_ip, client_helo, protocol, received_at, expires_at, body_size, frozen"
+         " FROM message WHERE id = ?"},
+        {&impl->attempts,
+         "SELECT at, trace FROM (SELECT id, at, trace FROM attempt WHERE message = ?1 ORDER BY id DESC LIMIT "
+         "?2)"
+         " ORDER BY id"},
+    });
+    if (!ready) return tl::unexpected(ready.error());
+    return Reader{std::move(impl)};
+}
+
+Result<Page> Reader::list(const ListFilter& filter, std::optional<RecipientId> after, std::size_t page_size) {
+    auto rows = impl_->list.query(after ? after->message.value() : 0,
+                                  after ? std::int64_t{after->number} : -1, max_rows_examined);
+    if (!rows) return tl::unexpected(rows.error());
+    Page page;
+    std::optional<RecipientId> last;
+    for (std::size_t examined = 0;; ++examined) {
+        const Result<bool> row = rows->next();
+        if (!row) return tl::unexpected(row.error());
+        if (!*row) {
+            if (examined >= max_rows_examined) page.next = last;
+            return page;
+        }
+        if (page.rows.size() >= page_size) {
+            page.next = last;
+            return page;
+        }
+        auto recipient = from_row(*rows);
+        if (!recipient) continue;
+        last = recipient->id;
+        if (matches(filter, *recipient)) page.rows.push_back(std::move(*recipient));
+    }
+}
+
+Result<MessageDetail> Reader::show(MessageId id) {
+    MessageDetail detail{
+        .id = id, .envelope = {}, .size = 0, .frozen_reason = {}, .recipients = {}, .attempts = {}};
+    {
+        auto rows = impl_->message.query(id.value());
+        if (!rows) return tl::unexpected(rows.error());
+        const Result<bool> row = rows->next();
+        if (!row) return tl::unexpected(row.error());
+        if (!*row) return fail(Errc::not_found, fmt::format("no message {} in the queue", id));
+        Envelope& e = detail.envelope;
+        e.sender = rows->text(0);
+        e.client_ip = rows->text(2);
+        e.client_helo = rows->text(3);
+        e.protocol = rows->text(4);
+        e.received_at = time_from_row(rows->integer(5)).value_or(Time{});
+        e.expires_at = time_from_row(rows->integer(6)).value_or(Time{});
+        detail.size = unsigned_from_row<std::uint64_t>(rows->integer(7)).value_or(0);
+        detail.frozen_reason = rows->text(8);
+        if (!flags_from_row(rows->integer(1), e))
+            detail.frozen_reason = "its envelope is damaged in the database";
+    }
+    {
+        auto rows = impl_->recipients.query(id.value(), max_recipients_shown);
+        if (!rows) return tl::unexpected(rows.error());
+        for (;;) {
+            const Result<bool> row = rows->next();
+            if (!row) return tl::unexpected(row.error());
+            if (!*row) break;
+            if (auto recipient = from_row(*rows)) detail.recipients.push_back(std::move(*recipient));
+        }
+    }
+    auto attempts = trace(id);
+    if (!attempts) return tl::unexpected(attempts.error());
+    detail.attempts = std::move(*attempts);
+    return detail;
+}
+
+Result<std::vector<Attempt>> Reader::trace(MessageId id) {
+    auto rows = impl_->attempts.query(id.value(), max_attempts_shown);
+    if (!rows) return tl::unexpected(rows.error());
+    std::vector<Attempt> attempts;
+    for (;;) {
+        const Result<bool> row = rows->next();
+        if (!row) return tl::unexpected(row.error());
+        if (!*row) return attempts;
+        attempts.push_back(
+            {.at = time_from_row(rows->integer(0)).value_or(Time{}), .trace = std::string{rows->text(1)}});
+    }
+}
+
+Result<std::vector<Domain>> Reader::report_domains(Day day, const std::string& after, std::size_t limit) {
+    return ResultStore::domains(impl_->db, day, after, limit);
+}
+
+Result<std::vector<security::PolicyCounts>> Reader::results(Day day, const Domain& domain) {
+    return ResultStore::counts(impl_->db, day, domain);
+}
+
+}  // namespace sealpost::queue
