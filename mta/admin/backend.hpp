@@ -1,0 +1,36 @@
+/// \file AdminBackend: what the admin API may do to the daemon, injected.
+///
+/// Threads  every function is called on the admin server's thread, whose executor the coroutines run on. They
+///          reach the store thread through a Completion; reads go through the Reader, which blocks only here.
+#pragma once
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "config/domain.hpp"
+#include "config/settings.hpp"
+#include "mta/net/async.hpp"
+#include "queue/reader.hpp"
+
+namespace sealpost {
+
+/// All recipients of one message, or those that were found by listing.
+using RetrySelection = std::variant<queue::MessageId, std::vector<queue::RecipientId>>;
+
+struct AdminBackend {
+    /// Called when a reader is first needed, and again after one failed with Errc::storage.
+    std::function<Result<queue::Reader>()> open_reader;
+    /// Makes those that wait due now; how many were moved.
+    std::function<Async<Result<std::size_t>>(RetrySelection)> retry;
+    /// Errc::not_found - no such message.
+    std::function<Async<Result<void>>(queue::MessageId)> remove;
+    /// One JSON object with a member "schema".
+    std::function<std::string()> status_json;
+    Domain hostname;         ///< the submitter in report ids
+    ReportSettings reports;  ///< empty members: from hostname
+};
+
+}  // namespace sealpost

@@ -1,0 +1,72 @@
+/// \file The command line as values.
+///
+/// Owns     the commands, their options and help texts. Pure: what `today` means is decided from `now`.
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <tl/expected.hpp>
+#include <variant>
+#include <vector>
+
+#include "config/domain.hpp"
+#include "mta/admin/request.hpp"
+#include "mta/cli/exit_code.hpp"
+
+namespace sealpost::cli {
+
+struct Serve {
+    bool check_only = false;
+};
+struct ConfigCheck {};
+struct ConfigShow {
+    bool with_origin = false;
+};
+struct QueueList {
+    queue::ListFilter filter;
+    std::optional<queue::RecipientId> after;
+    std::size_t limit = 1000;
+};
+struct QueueShow {
+    queue::MessageId id;
+};
+struct QueueRetry {
+    std::variant<admin::RetryMessage, admin::RetryMatching> what;
+};
+struct QueueDelete {
+    queue::MessageId id;
+};
+struct Trace {
+    queue::MessageId id;
+};
+struct ReportBuild {
+    queue::Day day;
+    std::optional<Domain> domain;
+};
+struct Status {};
+struct Version {};
+
+using Command = std::variant<Serve, ConfigCheck, ConfigShow, QueueList, QueueShow, QueueRetry, QueueDelete,
+                             Trace, ReportBuild, Status, Version>;
+
+struct CommandLine {
+    std::string config_file = "/etc/sealpost/sealpost.toml";
+    bool config_named = false;          ///< -c was given: the file must exist
+    std::optional<std::string> socket;  ///< instead of the configuration's admin_socket
+    bool json = false;
+    Command command;
+};
+
+/// The command line ends here: help was asked for, or it is wrong.
+struct Ended {
+    ExitCode code = ExitCode::ok;
+    std::string out;
+    std::string err;
+};
+
+/// `arguments` without the program's name.
+[[nodiscard]] tl::expected<CommandLine, Ended> parse_command_line(const std::vector<std::string>& arguments,
+                                                                  std::chrono::system_clock::time_point now);
+
+}  // namespace sealpost::cli
