@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 using sealpost::Address;
 using sealpost::Domain;
 using sealpost::format_date;
