@@ -40,7 +40,8 @@ struct FreeKey {
     void operator()(EVP_PKEY* p) const { EVP_PKEY_free(p); }
 };
 
-/// One SEQUENCE with a definite length that ends with `data`. Cheap, and it spares the real parser the worst.
+/// One SEQUENCE whose length has its DER form and ends with `data`. Cheap, and it spares the real parser the
+/// worst.
 bool is_one_der_sequence(Bytes data) {
     if (data.size() < 2 || data[0] != 0x30) return false;
     if (data[1] < 0x80) return data.size() == 2U + data[1];
@@ -48,7 +49,8 @@ bool is_one_der_sequence(Bytes data) {
     if (length_octets < 1 || length_octets > 3 || data.size() < 2 + length_octets) return false;
     std::size_t length = 0;
     for (const std::uint8_t octet : data.subspan(2, length_octets)) length = (length << 8U) | octet;
-    return data.size() == 2 + length_octets + length;
+    const std::size_t shortest = length < 0x80 ? 0 : length < 0x100 ? 1 : length < 0x10000 ? 2 : 3;
+    return length_octets == shortest && data.size() == 2 + length_octets + length;
 }
 
 bool is_certificate(Bytes data) {

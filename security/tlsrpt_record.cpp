@@ -85,9 +85,9 @@ Result<ReportDestination> parse_https(std::string_view uri, std::string_view res
     if (!rest.starts_with("//")) return fail(Errc::invalid, "no host");
     if (!percent_decoded(rest)) return fail(Errc::invalid, "broken percent encoding");
     rest.remove_prefix(2);
+    // A user name would be sent to that host, and hides which host it is; neither name nor port can hold its
+    // '@'.
     const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
-    // A user name would be sent to the host, and hides which host that is.
-    if (authority.find('@') != std::string_view::npos) return fail(Errc::invalid, "a user name in the URI");
     const std::size_t colon = authority.find(':');
     if (!Domain::parse(authority.substr(0, colon))) return fail(Errc::invalid, "no host name");
     if (colon != std::string_view::npos && !is_port(authority.substr(colon + 1)))

@@ -136,6 +136,9 @@ TEST_SUITE("security/tlsa") {
         CHECK(fault_of(record(3, 1, 0, certificate)) == TlsaFault::not_public_key);
         CHECK(fault_of(record(3, 1, 0, appended(public_key, 0))) == TlsaFault::not_public_key);
         CHECK(fault_of(record(3, 1, 0, cut(public_key))) == TlsaFault::not_public_key);
+        Bytes ber = public_key;  // its length written in one octet more than needed
+        ber.insert(ber.begin() + 1, 0x81);
+        CHECK(fault_of(record(3, 1, 0, ber)) == TlsaFault::not_public_key);
     }
 
     TEST_CASE(

@@ -106,6 +106,8 @@ TEST_SUITE("security/tlsrpt_record") {
                                 "https://",
                                 "https:///x",
                                 "https://user:pw@a.example/",
+                                "https://user@a.example/",
+                                "https://u:1@a.example/",
                                 "https://a.example:/",
                                 "https://a.example:0/",
                                 "https://a.example:65536/",
