@@ -4,6 +4,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "mta/admin/backend.hpp"
 #include "mta/admin/request.hpp"
@@ -27,6 +28,9 @@ private:
     using Outcome = tl::expected<T, Refusal>;
 
     [[nodiscard]] Outcome<std::string> read(const Request& request);
+    /// What one request to retry moves, and the cursor of the next.
+    [[nodiscard]] Outcome<std::pair<RetrySelection, std::optional<std::string>>> select(
+        const RetryMatching& request);
     [[nodiscard]] Async<Outcome<std::string>> retry(RetrySelection selection,
                                                     std::optional<std::string> next);
     [[nodiscard]] Async<Outcome<std::string>> remove(queue::MessageId id);
