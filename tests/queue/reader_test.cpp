@@ -1,0 +1,127 @@
+#include "queue/reader.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/queue/temp_store.hpp"
+
+namespace sealpost::queue {
+
+using namespace std::chrono_literals;
+using test::committed;
+using test::enqueue;
+using test::id_of;
+using test::noon;
+using test::open_store;
+using test::TempDirectory;
+using test::value;
+
+TEST_SUITE("queue/reader") {
+    TEST_CASE("there is no queue before the first start and the error says so") {
+        TempDirectory dir;
+        const auto reader = Reader::open(dir.path());
+        REQUIRE_FALSE(reader);
+        CHECK(reader.error().code == Errc::not_found);
+        CHECK(std::filesystem::is_empty(dir.path()));
+    }
+
+    TEST_CASE("a reader beside the writer sees what is committed and nothing else") {
+        TempDirectory dir;
+        Store store = open_store(dir);
+        Reader reader = value(Reader::open(dir.path()));
+        REQUIRE(store.begin());
+        REQUIRE(store.in_savepoint(
+            [&] { return store.enqueue(test::message(1, {"a@example.net"}), Lease::yes); }));
+        CHECK(value(reader.list({}, {}, 10)).rows.empty());
+        REQUIRE(store.commit());
+        const auto page = value(reader.list({}, {}, 10));
+        REQUIRE(page.rows.size() == 1);
+        CHECK(page.rows[0].state == RecipientState::active);
+        CHECK(to_string(page.rows[0].state) == "active");
+        CHECK(page.rows[0].sender == "sender@example.org");
+        CHECK_FALSE(page.next);
+    }
+
+    TEST_CASE("pages follow one another without gap or repetition") {
+        TempDirectory dir;
+        Store store = open_store(dir);
+        for (int i = 1; i <= 7; ++i) enqueue(store, test::message(i, {"a@one.example", "b@two.example"}));
+        Reader reader = value(Reader::open(dir.path()));
+        std::vector<RecipientId> seen;
+        std::optional<RecipientId> after;
+        do {
+            const auto page = value(reader.list({}, after, 4));
+            for (const auto& row : page.rows) seen.push_back(row.id);
+            after = page.next;
+        } while (after);
+        REQUIRE(seen.size() == 14);
+        CHECK(std::is_sorted(seen.begin(), seen.end()));
+        CHECK(std::adjacent_find(seen.begin(), seen.end()) == seen.end());
+    }
+
+    TEST_CASE("the list can be narrowed by state and domain and sender and hold") {
+        TempDirectory dir;
+        Store store = open_store(dir);
+        enqueue(store, test::message(1, {"a@one.example", "b@two.example"}), Lease::yes);
+        NewMessage other = test::message(2, {"a@one.example"});
+        other.envelope.sender = "other@example.org";
+        enqueue(store, other);
+        auto held = test::outcome({id_of(1), 0}, Outcome::deferred);
+        held.held_reason = "dane-required: no TLSA record of mx.one.example";
+        REQUIRE(committed(store, [&] { return store.settle(test::settlement(1, {held})); }));
+        Reader reader = value(Reader::open(dir.path()));
+        ListFilter filter;
+        filter.domain = "one.example";
+        CHECK(value(reader.list(filter, {}, 10)).rows.size() == 2);
+        filter.held_only = true;
+        const auto page = value(reader.list(filter, {}, 10));
+        REQUIRE(page.rows.size() == 1);
+        CHECK(page.rows[0].held_reason == held.held_reason);
+        CHECK(page.rows[0].attempts == 1);
+        CHECK(page.rows[0].last_attempt == noon);
+        CHECK(page.rows[0].last_host == "mx.example.net");
+        CHECK(page.rows[0].last_status == "4.7.5");
+        CHECK(page.rows[0].next_attempt == noon + 30min);
+        filter = {};
+        filter.sender = "other@example.org";
+        CHECK(value(reader.list(filter, {}, 10)).rows.size() == 1);
+        filter = {};
+        filter.state = RecipientState::active;
+        const auto active = value(reader.list(filter, {}, 10));
+        REQUIRE(active.rows.size() == 1);
+        CHECK(active.rows[0].recipient.address == "b@two.example");
+    }
+
+    TEST_CASE("a message shows its envelope and what is left to do and its attempts") {
+        TempDirectory dir;
+        Store store = open_store(dir);
+        enqueue(store, test::message(1, {"a@one.example", "b@two.example"}), Lease::yes);
+        REQUIRE(committed(store, [&] {
+            return store.settle(test::settlement(1, {test::outcome({id_of(1), 0}, Outcome::delivered)}));
+        }));
+        Reader reader = value(Reader::open(dir.path()));
+        const auto detail = value(reader.show(id_of(1)));
+        CHECK(detail.envelope.client_helo == "client.example");
+        CHECK(detail.size == 24);
+        REQUIRE(detail.recipients.size() == 1);
+        CHECK(detail.recipients[0].recipient.address == "b@two.example");
+        REQUIRE(detail.attempts.size() == 1);
+        CHECK(detail.attempts[0].trace == R"({"hops":[]})");
+        REQUIRE(committed(store, [&] {
+            return store.settle(test::settlement(1, {test::outcome({id_of(1), 1}, Outcome::delivered)}));
+        }));
+        const auto gone = reader.show(id_of(1));
+        REQUIRE_FALSE(gone);
+        CHECK(gone.error().code == Errc::not_found);
+        CHECK(value(reader.trace(id_of(1))).size() == 2);  // the traces stay
+    }
+
+    TEST_CASE("a reader cannot write") {
+        TempDirectory dir;
+        Store store = open_store(dir);
+        Database db = value(Database::open(dir.database(), Database::Mode::read_only));
+        CHECK_FALSE(db.exec("DELETE FROM message"));
+        CHECK_FALSE(db.exec("PRAGMA user_version = 7"));
+    }
+}
+
+}  // namespace sealpost::queue
