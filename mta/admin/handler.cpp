@@ -21,7 +21,7 @@ Answer to_answer(const Refusal& refusal) {
     boost::json::object out;
     out["error"] = refusal.error;
     out["remedy"] = refusal.remedy;
-    return {refusal.status, boost::json::serialize(out)};
+    return {refusal.status, boost::json::serialize(out), refusal.allow};
 }
 
 Refusal to_refusal(const Error& error) {
@@ -50,7 +50,8 @@ Async<Answer> Handler::handle(Call call) {
     Outcome<std::string> body;
     if (const auto* message = std::get_if<RetryMessage>(&*request)) {
         RetrySelection selection = message->id;
-        body = co_await retry(std::move(selection), std::nullopt);
+        std::optional<std::string> no_next;
+        body = co_await retry(std::move(selection), std::move(no_next));
     } else if (const auto* matching = std::get_if<RetryMatching>(&*request)) {
         auto found = select(*matching);
         if (found)

@@ -13,7 +13,8 @@ namespace sealpost::admin {
 
 struct Answer {
     unsigned status = 200;
-    std::string body;  ///< JSON
+    std::string body;   ///< JSON
+    std::string allow;  ///< of a 405
 };
 
 class Handler {

@@ -213,8 +213,9 @@ std::optional<std::string_view> below(std::string_view path, std::string_view pa
 }
 
 tl::unexpected<Refusal> wrong_method(const Call& call, std::string_view allowed) {
-    return refuse(405, fmt::format("method {} is not for this path", security::printable(call.method)),
-                  fmt::format("use {}", allowed));
+    return tl::unexpected<Refusal>(
+        Refusal{405, fmt::format("method {} is not for this path", security::printable(call.method)),
+                fmt::format("use {}", allowed), std::string(allowed)});
 }
 
 template <class ById>
@@ -301,7 +302,7 @@ tl::expected<Request, Refusal> parse_request(const Call& call) {
     if (const auto id = below(path, queue_path)) {
         if (get) return parse_by_id<ShowMessage>(*id, query);
         if (call.method == "DELETE") return parse_by_id<RemoveMessage>(*id, query);
-        return wrong_method(call, "GET or DELETE");
+        return wrong_method(call, "GET, DELETE");
     }
     if (const auto id = below(path, trace_path))
         return get ? parse_by_id<ShowTrace>(*id, query) : Outcome<Request>(wrong_method(call, "GET"));

@@ -77,6 +77,7 @@ struct Refusal {
     unsigned status = 400;
     std::string error;
     std::string remedy;
+    std::string allow = {};  ///< of a 405: the methods of this path
 };
 
 [[nodiscard]] tl::expected<Request, Refusal> parse_request(const Call& call);
