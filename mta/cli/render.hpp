@@ -4,6 +4,8 @@
 /// Errors   Errc::protocol - not an answer of the schema that this program knows.
 #pragma once
 #include <boost/json/value.hpp>
+#include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 

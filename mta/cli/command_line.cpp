@@ -1,0 +1,270 @@
+#include "mta/cli/command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <functional>
+#include <sstream>
+
+#include "mta/cli/version.hpp"
+#include "security/remote_text.hpp"
+
+namespace sealpost::cli {
+namespace {
+
+constexpr std::size_t max_listed = 100'000;
+
+constexpr const char* footer =
+    "Exit codes: 0 done, 64 wrong command line, 65 refused by the daemon, 66 no such message or report,\n"
+    "69 the daemon is of another version, 70 a bug, 74 output failed, 75 no daemon or try later,\n"
+    "77 not permitted, 78 wrong configuration.\n"
+    "A command's own help: sealpost COMMAND --help";
+
+/// What was written, before it is understood.
+struct Words {
+    std::string id, domain, sender, state, after, day;
+    std::size_t limit = QueueList{}.limit;
+    bool held = false, all = false, origin = false, check = false;
+};
+
+struct Wrong {
+    std::string why;
+};
+template <class T>
+using Understood = tl::expected<T, Wrong>;
+
+tl::unexpected<Wrong> wrong(std::string_view option, std::string_view value, std::string_view allowed) {
+    return tl::unexpected<Wrong>(
+        Wrong{fmt::format("{}: '{}' is not {}", option, security::printable(value), allowed)});
+}
+
+Understood<queue::MessageId> read_id(const std::string& text) {
+    const auto id = queue::MessageId::parse(text);
+    if (!id) return wrong("ID", text, "a queue id as `sealpost queue list` shows it");
+    return *id;
+}
+
+template <class ById>
+Understood<Command> by_id(const CLI::App&, const Words& words) {
+    return read_id(words.id).map([](queue::MessageId id) -> Command { return ById{id}; });
+}
+
+Understood<Command> queue_list(const CLI::App& app, const Words& words) {
+    QueueList out;
+    out.limit = words.limit;
+    out.filter.held_only = words.held;
+    if (app.count("--domain") > 0) {
+        out.filter.domain = admin::parse_destination(words.domain);
+        if (!out.filter.domain) return wrong("--domain", words.domain, "a domain or an address literal");
+    }
+    if (app.count("--sender") > 0) out.filter.sender = words.sender == "<>" ? std::string() : words.sender;
+    if (app.count("--state") > 0) {
+        out.filter.state = admin::parse_state(words.state);
+        if (!out.filter.state) return wrong("--state", words.state, "queued, active, parked or frozen");
+    }
+    if (app.count("--after") > 0) {
+        out.after = admin::parse_cursor(words.after);
+        if (!out.after) return wrong("--after", words.after, "the 'next' of an earlier list");
+    }
+    return out;
+}
+
+Understood<Command> queue_retry(const CLI::App& app, const Words& words) {
+    if (app.count("ID") + app.count("--domain") + app.count("--all") != 1)
+        return tl::unexpected<Wrong>(Wrong{"queue retry: give one of ID, --domain D and --all"});
+    if (app.count("ID") > 0)
+        return read_id(words.id).map(
+            [](queue::MessageId id) -> Command { return QueueRetry{admin::RetryMessage{id}}; });
+    admin::RetryMatching matching;
+    if (app.count("--domain") > 0) {
+        matching.domain = admin::parse_destination(words.domain);
+        if (!matching.domain) return wrong("--domain", words.domain, "a domain or an address literal");
+    }
+    return QueueRetry{matching};
+}
+
+Understood<Command> report_build(const CLI::App& app, const Words& words,
+                                 std::chrono::system_clock::time_point now) {
+    const queue::Day today = std::chrono::floor<std::chrono::days>(now);
+    std::optional<queue::Day> day;
+    if (words.day == "today")
+        day = today;
+    else if (words.day == "yesterday")
+        day = today - std::chrono::days(1);
+    else
+        day = admin::parse_day(words.day);
+    if (!day) return wrong("--day", words.day, "YYYY-MM-DD, 'today' or 'yesterday' (UTC)");
+    ReportBuild out{*day, std::nullopt};
+    if (app.count("--domain") > 0) {
+        const auto domain = Domain::parse(words.domain);
+        if (!domain) return wrong("--domain", words.domain, "a domain");
+        out.domain = *domain;
+    }
+    return out;
+}
+
+/// Builds the tree of commands; `command` understands the words of the one that was given.
+class Parser {
+public:
+    explicit Parser(std::chrono::system_clock::time_point now) : now_(now) {
+        app_.fallthrough();  // the global options may stand after the command, too
+        app_.require_subcommand(1);
+        app_.set_version_flag("--version", fmt::format("sealpost {}", version()));
+        app_.footer(footer);
+        app_.add_option("-c,--config", line_.config_file,
+                        "Configuration file; by default " + line_.config_file +
+                            ", or the built-in defaults where that is missing")
+            ->type_name("FILE");
+        app_.add_option("--socket", socket_,
+                        "Admin socket of the daemon, instead of daemon.admin_socket of the configuration")
+            ->type_name("PATH");
+        add_serve();
+        add_config();
+        add_queue();
+        add_others();
+    }
+
+    tl::expected<CommandLine, Ended> parse(std::vector<std::string> arguments) {
+        std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants a vector
+        try {
+            app_.parse(std::move(arguments));
+        } catch (const CLI::ParseError& error) {
+            std::ostringstream out;
+            std::ostringstream err;
+            const bool asked_for = app_.exit(error, out, err) == 0;
+            if (asked_for) return tl::unexpected<Ended>(Ended{ExitCode::ok, out.str(), {}});
+            return tl::unexpected(usage(error.what()));
+        }
+        line_.config_named = app_.count("--config") > 0;
+        if (app_.count("--socket") > 0) line_.socket = socket_;
+        auto command = understand_();
+        if (!command) return tl::unexpected(usage(command.error().why));
+        line_.command = std::move(*command);
+        return line_;
+    }
+
+private:
+    using Understand = Understood<Command> (*)(const CLI::App&, const Words&);
+
+    static Ended usage(std::string_view why) {
+        // CLI11 quotes arguments as they were given.
+        return {ExitCode::usage,
+                {},
+                fmt::format("sealpost: {}; see `sealpost --help`\n", security::printable(why, 500))};
+    }
+
+    CLI::App* add(CLI::App& parent, const char* name, const char* what, Understand understand) {
+        CLI::App* const app = parent.add_subcommand(name, what);
+        app->callback([this, app, understand] {
+            understand_ = [this, app, understand] { return understand(*app, words_); };
+        });
+        return app;
+    }
+
+    void add_json(CLI::App* app) { app->add_flag("--json", line_.json, "Print JSON, for programs"); }
+    CLI::Option* add_id(CLI::App* app) {
+        return app->add_option("ID", words_.id, "Queue id of the message")->type_name("");
+    }
+    CLI::Option* add_domain(CLI::App* app, const char* what) {
+        return app->add_option("--domain", words_.domain, what)->type_name("DOMAIN");
+    }
+
+    void add_serve() {
+        CLI::App* const serve =
+            add(app_, "serve", "Run the mail server in the foreground",
+                [](const CLI::App&, const Words& w) -> Understood<Command> { return Serve{w.check}; });
+        serve->add_flag("--check", words_.check, "Check the configuration and end, as `config check` does");
+    }
+
+    void add_config() {
+        CLI::App* const config = app_.add_subcommand("config", "Check or show the configuration");
+        config->require_subcommand(1);
+        add_json(add(*config, "check", "Name every problem of the configuration files, with file and line",
+                     [](const CLI::App&, const Words&) -> Understood<Command> { return ConfigCheck{}; }));
+        CLI::App* const show =
+            add(*config, "show", "Print every setting, given or default, as TOML",
+                [](const CLI::App&, const Words& w) -> Understood<Command> { return ConfigShow{w.origin}; });
+        show->add_flag("--origin", words_.origin, "Tell of each value in which file and line it stands");
+        add_json(show);
+    }
+
+    void add_queue() {
+        CLI::App* const queue = app_.add_subcommand("queue", "Look at the queue and move mail in it");
+        queue->require_subcommand(1);
+
+        CLI::App* const list =
+            add(*queue, "list", "List recipients that wait, oldest message first", queue_list);
+        add_domain(list, "Only recipients of this domain");
+        list->add_option("--sender", words_.sender, "Only mail of this sender; '<>' for bounces")
+            ->type_name("ADDRESS");
+        list->add_option("--state", words_.state, "Only those that are queued, active, parked or frozen")
+            ->type_name("STATE");
+        list->add_flag("--held", words_.held, "Only mail that a security policy holds back");
+        list->add_option("--limit", words_.limit, "At most so many")
+            ->type_name("N")
+            ->check(CLI::Range(std::size_t{1}, max_listed))
+            ->capture_default_str();
+        list->add_option("--after", words_.after, "Go on where an earlier list ended (its 'next')")
+            ->type_name("CURSOR");
+        add_json(list);
+
+        CLI::App* const show = add(*queue, "show", "Show one message and its recipients", by_id<QueueShow>);
+        add_id(show)->required();
+        add_json(show);
+
+        CLI::App* const retry =
+            add(*queue, "retry", "Try again now what waits for a later attempt", queue_retry);
+        add_id(retry);
+        add_domain(retry, "All mail to this domain");
+        retry->add_flag("--all", words_.all, "All mail");
+        add_json(retry);
+
+        CLI::App* const gone =
+            add(*queue, "delete", "Delete a message; its sender is not told", by_id<QueueDelete>);
+        add_id(gone)->required();
+        add_json(gone);
+    }
+
+    void add_others() {
+        CLI::App* const trace =
+            add(app_, "trace", "Tell what each attempt to deliver a message asked, decided and achieved",
+                by_id<Trace>);
+        add_id(trace)->required();
+        add_json(trace);
+
+        CLI::App* const report = app_.add_subcommand("report", "TLS reports (RFC 8460)");
+        report->require_subcommand(1);
+        CLI::App* const build =
+            report->add_subcommand("build", "Print the TLS reports of a day, one JSON document a line");
+        build->callback(
+            [this, build] { understand_ = [this, build] { return report_build(*build, words_, now_); }; });
+        build->add_option("--day", words_.day, "YYYY-MM-DD, 'today' or 'yesterday' (UTC)")
+            ->type_name("DAY")
+            ->required();
+        add_domain(build, "Only the report to this domain; without --json it is indented");
+        add_json(build);
+
+        add_json(add(app_, "status", "Tell how the daemon is",
+                     [](const CLI::App&, const Words&) -> Understood<Command> { return Status{}; }));
+        add_json(add(app_, "version", "Print the version",
+                     [](const CLI::App&, const Words&) -> Understood<Command> { return Version{}; }));
+    }
+
+    CLI::App app_{"Sealpost sends mail over channels whose security is decided, enforced and recorded.",
+                  "sealpost"};
+    std::chrono::system_clock::time_point now_;
+    CommandLine line_;
+    std::string socket_;
+    Words words_;
+    std::function<Understood<Command>()> understand_;
+};
+
+}  // namespace
+
+tl::expected<CommandLine, Ended> parse_command_line(const std::vector<std::string>& arguments,
+                                                    std::chrono::system_clock::time_point now) {
+    return Parser(now).parse(arguments);
+}
+
+}  // namespace sealpost::cli

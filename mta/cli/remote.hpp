@@ -1,0 +1,48 @@
+/// \file The commands that ask a running daemon.
+#pragma once
+#include <boost/json/object.hpp>
+#include <cstdio>
+#include <string>
+
+#include "mta/cli/client.hpp"
+#include "mta/cli/command_line.hpp"
+
+namespace sealpost::cli {
+
+struct Streams {
+    std::FILE* out = stdout;
+    std::FILE* err = stderr;
+};
+
+/// One line on `err`: "sealpost: ...".
+void complain(const Streams& streams, std::string_view what);
+
+class Remote {
+public:
+    Remote(std::string socket_path, bool json, queue::Time now, Streams streams);
+
+    [[nodiscard]] ExitCode run(const QueueList& command);
+    [[nodiscard]] ExitCode run(const QueueShow& command);
+    [[nodiscard]] ExitCode run(const QueueRetry& command);
+    [[nodiscard]] ExitCode run(const QueueDelete& command);
+    [[nodiscard]] ExitCode run(const Trace& command);
+    [[nodiscard]] ExitCode run(const ReportBuild& command);
+    [[nodiscard]] ExitCode run(const Status& command);
+
+private:
+    template <class T>
+    using Outcome = tl::expected<T, ExitCode>;  ///< an ExitCode: complained about already
+
+    [[nodiscard]] Outcome<std::string> ask(const admin::Request& request);
+    [[nodiscard]] Outcome<boost::json::object> ask_object(const admin::Request& request);
+    [[nodiscard]] ExitCode print_report(const admin::ShowReport& request, bool indented);
+    void print(std::string_view text);
+    void print_line(const boost::json::object& object);
+
+    Client client_;
+    bool json_;
+    queue::Time now_;
+    Streams streams_;
+};
+
+}  // namespace sealpost::cli
