@@ -7,6 +7,8 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <optional>
+
 #include "security/remote_text.hpp"
 
 namespace sealpost::security {
@@ -31,6 +33,8 @@ void free_chain(STACK_OF(X509) * chain) {
 // 112 bits: RSA and DH of 2048, EC of 224, no SHA-1 signature (RFC 9325 §4.5) [TLS-14].
 constexpr int auth_level = 2;
 constexpr int max_depth = 10;
+constexpr std::uint8_t dane_ta = 2;
+constexpr std::uint8_t dane_ee = 3;
 
 /// An SSL_CTX whose only use is to hold the DANE state of one verification; no connection is ever made from
 /// it.
@@ -119,6 +123,77 @@ ChainOutcome conclude(X509_STORE_CTX* ctx, const PeerChain& chain) {
     return out;
 }
 
+bool add_name(X509_VERIFY_PARAM* param, const Domain& name) {
+    return X509_VERIFY_PARAM_add1_host(param, name.str().c_str(), name.str().size()) == 1;
+}
+
+bool all_in_date(X509_STORE_CTX* ctx) {
+    const X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(ctx);
+    const STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(ctx);
+    for (int i = 0; i < sk_X509_num(chain); ++i) {
+        const X509* certificate = sk_X509_value(chain, i);
+        if (X509_cmp_timeframe(param, X509_get0_notBefore(certificate), X509_get0_notAfter(certificate)) != 0)
+            return false;
+    }
+    return true;
+}
+
+ChainOutcome no_match(std::string detail) {
+    ChainOutcome out;
+    out.fault = ChainFault::no_match;
+    out.detail = std::move(detail);
+    return out;
+}
+
+/// The records in use of one usage; none when there is none. DANE-EE(3) knows neither names nor dates nor
+/// strength (RFC 7672 §3.1.1, RFC 7671 §5.1), DANE-TA(2) all of them.
+std::optional<ChainOutcome> match_usage(std::uint8_t usage, const PeerChain& chain, const TlsaSet& tlsa,
+                                        const Domain& base_domain, const std::vector<Domain>& reference_names,
+                                        std::time_t now) {
+    const SslPtr ssl(dane_context() != nullptr ? SSL_new(dane_context()) : nullptr);
+    const ContextPtr ctx(X509_STORE_CTX_new());
+    if (!ssl || !ctx || SSL_dane_enable(ssl.get(), base_domain.str().c_str()) != 1)
+        return cannot_judge(openssl_error());
+    SSL_dane_set_flags(ssl.get(), DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+    bool present = false;
+    bool accepted = false;
+    for (const TlsaAssessment& assessed : tlsa.records) {
+        const TlsaRecord& r = assessed.record;
+        if (assessed.use != TlsaUse::used || r.usage != usage) continue;
+        present = true;
+        const int rc =
+            SSL_dane_tlsa_add(ssl.get(), r.usage, r.selector, r.matching_type, r.data.data(), r.data.size());
+        if (rc < 0) return cannot_judge(openssl_error());
+        accepted = accepted || rc > 0;
+    }
+    ERR_clear_error();
+    if (!present) return std::nullopt;
+    if (!accepted) return no_match("OpenSSL accepts none of the TLSA records");
+    if (!prepare(ctx.get(), empty_store(), chain, now)) return cannot_judge(openssl_error());
+    X509_STORE_CTX_set0_dane(ctx.get(), SSL_get0_dane(ssl.get()));
+    X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(ctx.get());
+    if (usage == dane_ee) X509_VERIFY_PARAM_set_auth_level(param, 0);
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    // The base domain always: without any name OpenSSL would compare none (RFC 7672 §3.2.2).
+    if (!add_name(param, base_domain)) return cannot_judge(openssl_error());
+    for (const Domain& name : reference_names)
+        if (!add_name(param, name)) return cannot_judge(openssl_error());
+    ChainOutcome out = conclude(ctx.get(), chain);
+    // OpenSSL leaves out the dates of an anchor that is not self-issued [AMB-08].
+    if (out.ok && usage == dane_ta && !all_in_date(ctx.get())) {
+        out.ok = false;
+        out.fault = ChainFault::expired;
+        out.detail = "the trust anchor is outside its dates";
+    }
+    if (out.ok) {
+        std::uint8_t selector = 0;
+        std::uint8_t mtype = 0;
+        if (SSL_get0_dane_tlsa(ssl.get(), &usage, &selector, &mtype, nullptr, nullptr) >= 0)
+            out.matched = fmt::format("{} {} {}", usage, selector, mtype);
+    }
+    return out;
+}
+
 }  // namespace
 
 Result<PeerChain> PeerChain::from_der(const std::vector<std::vector<std::uint8_t>>& certificates) {
@@ -152,7 +227,11 @@ Result<TrustStore> TrustStore::from_pem(std::string_view pem) {
             return fail(Errc::configuration, openssl_error());
         ++count;
     }
-    ERR_clear_error();  // the end of the text is an error to PEM_read_bio_X509
+    // The end of the text is an error to PEM_read_bio_X509; any other would hide the CAs behind it.
+    const bool whole = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+    if (!whole)
+        return fail(Errc::configuration, fmt::format("CA certificate {}: {}", count + 1, openssl_error()));
+    ERR_clear_error();
     if (count == 0) return fail(Errc::configuration, "no CA certificate in it");
     return TrustStore(store);
 }
@@ -160,44 +239,15 @@ Result<TrustStore> TrustStore::from_pem(std::string_view pem) {
 ChainOutcome verify_dane(const PeerChain& chain, const TlsaSet& tlsa, const Domain& base_domain,
                          const std::vector<Domain>& reference_names, std::time_t now) {
     if (chain.empty()) return cannot_judge("the server showed no certificate");
-    const SslPtr ssl(dane_context() != nullptr ? SSL_new(dane_context()) : nullptr);
-    const ContextPtr ctx(X509_STORE_CTX_new());
-    if (!ssl || !ctx || SSL_dane_enable(ssl.get(), base_domain.str().c_str()) != 1)
-        return cannot_judge(openssl_error());
-    // RFC 7672 §3.1.1: no names for DANE-EE(3); OpenSSL itself leaves its dates alone.
-    SSL_dane_set_flags(ssl.get(), DANE_FLAG_NO_DANE_EE_NAMECHECKS);
-    bool any = false;
-    for (const TlsaAssessment& assessed : tlsa.records) {
-        if (assessed.use != TlsaUse::used) continue;
-        const TlsaRecord& r = assessed.record;
-        if (r.usage != 2 && r.usage != 3)
-            return cannot_judge("a TLSA record that is not for SMTP was let through");
-        const int rc =
-            SSL_dane_tlsa_add(ssl.get(), r.usage, r.selector, r.matching_type, r.data.data(), r.data.size());
-        if (rc < 0) return cannot_judge(openssl_error());
-        any = any || rc > 0;
-    }
-    ERR_clear_error();
-    ChainOutcome none;
-    none.fault = ChainFault::no_match;
-    none.detail = "OpenSSL accepts none of the TLSA records";
-    if (!any) return none;
-    if (!prepare(ctx.get(), empty_store(), chain, now)) return cannot_judge(openssl_error());
-    X509_STORE_CTX_set0_dane(ctx.get(), SSL_get0_dane(ssl.get()));
-    X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(ctx.get());
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    for (const Domain& name : reference_names)
-        if (X509_VERIFY_PARAM_add1_host(param, name.str().c_str(), name.str().size()) != 1)
-            return cannot_judge(openssl_error());
-    ChainOutcome out = conclude(ctx.get(), chain);
-    if (out.ok) {
-        std::uint8_t usage = 0;
-        std::uint8_t selector = 0;
-        std::uint8_t mtype = 0;
-        if (SSL_get0_dane_tlsa(ssl.get(), &usage, &selector, &mtype, nullptr, nullptr) >= 0)
-            out.matched = fmt::format("{} {} {}", usage, selector, mtype);
-    }
-    return out;
+    // DANE-EE by itself and first: OpenSSL turns a weak leaf away before it looks at any record.
+    const std::optional<ChainOutcome> by_leaf = match_usage(dane_ee, chain, tlsa, base_domain, {}, now);
+    if (by_leaf && by_leaf->ok) return *by_leaf;
+    std::optional<ChainOutcome> by_issuer =
+        match_usage(dane_ta, chain, tlsa, base_domain, reference_names, now);
+    if (!by_issuer) return by_leaf.value_or(no_match("no TLSA record is in use"));
+    // Only an anchor was published, and the chain does not lead to it: that is an unknown CA [RPT-68].
+    if (!by_leaf && by_issuer->fault == ChainFault::no_match) by_issuer->fault = ChainFault::not_trusted;
+    return *by_issuer;
 }
 
 ChainOutcome verify_web_pki(const PeerChain& chain, const TrustStore& trusted, const Domain& host,
