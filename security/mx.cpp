@@ -75,9 +75,15 @@ MxSet build_mx_set(const Domain& domain, const DnsAnswer& answer, const std::vec
             return set;
         }
         set.implicit = true;
-        set.hosts.push_back({set.expanded, 0});
-        set.status =
-            cut_at_own_name(set.hosts, own_names, set.notes) ? MxStatus::loops_back : MxStatus::hosts;
+        // As addressed: the host algorithm follows the alias itself, and needs both names (RFC 7672 §2.2.3)
+        // [DANE-14 DANE-66].
+        set.hosts = {{set.domain, 0}};
+        const bool alias_of_ours =
+            std::find(own_names.begin(), own_names.end(), set.expanded) != own_names.end();
+        if (alias_of_ours) set.notes.push_back(fmt::format("'{}' is we ourselves", set.expanded));
+        const bool loops = cut_at_own_name(set.hosts, own_names, set.notes) || alias_of_ours;
+        if (loops) set.hosts.clear();
+        set.status = loops ? MxStatus::loops_back : MxStatus::hosts;
         return set;
     }
     bool null_mx = false;
