@@ -23,7 +23,9 @@ Gate gate_of(const HostQuery& query, const HostAnswers& answers) {
     const DnsAnswer* data = nullptr;
     for (const auto* answer : {&answers.a, &answers.aaaa}) {
         if (!answer->has_value()) continue;
-        if ((*answer)->failed()) failed = &**answer;
+        // A bogus family tells more than one that timed out [RPT-71].
+        if ((*answer)->failed() && (failed == nullptr || failed->status == DnsStatus::error))
+            failed = &**answer;
         if ((*answer)->has_data() && (data == nullptr || data->status != DnsStatus::secure)) data = &**answer;
     }
     if (data == nullptr && failed != nullptr) {
