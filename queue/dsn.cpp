@@ -226,6 +226,22 @@ std::string boundary_for(MessageId id, std::string_view returned) {
     }
 }
 
+/// Whether the address may stand in a To field as it is, so that it can neither end the field nor name a
+/// second one. The listener took it apart already; here it comes back from a database.
+bool fits_a_header(std::string_view address) {
+    const std::size_t at = address.rfind('@');
+    if (at == std::string_view::npos || at == 0 || at + 1 == address.size() || address.size() > 900)
+        return false;
+    if (std::any_of(address.begin(), address.end(),
+                    [](char c) { return static_cast<unsigned char>(c) < 32 || c == 127; }))
+        return false;
+    constexpr std::string_view specials = "<>()\",; \\";
+    const std::string_view local = address.substr(0, at);
+    const bool quoted = local.size() >= 2 && local.front() == '"' && local.back() == '"';
+    return address.find_first_of(specials, at) == std::string_view::npos &&
+           (quoted || local.find_first_of(specials) == std::string_view::npos);
+}
+
 std::string lower(std::string_view text) {
     std::string out{text};
     for (char& c : out)
@@ -244,14 +260,7 @@ std::string_view final_mailbox(std::string_view path) {
 
 std::optional<NewMessage> build_failure_dsn(const FailureDsn& dsn) {
     const std::string_view to = final_mailbox(dsn.original->sender);
-    const std::size_t at = to.rfind('@');
-    if (at == std::string_view::npos || at == 0 || at + 1 == to.size() || dsn.recipients.empty())
-        return std::nullopt;
-    // The address goes into a header as it is: nothing that could end it may be in it.
-    if (std::any_of(to.begin(), to.end(),
-                    [](char c) { return static_cast<unsigned char>(c) < 32 || c == 127; }) ||
-        to.size() > max_path_size - 100)
-        return std::nullopt;
+    if (!fits_a_header(to) || dsn.recipients.empty()) return std::nullopt;
 
     const bool whole =
         !dsn.headers_only && dsn.original_body.size() <= dsn.return_size && well_formed(dsn.original_body);
@@ -293,8 +302,10 @@ std::optional<NewMessage> build_failure_dsn(const FailureDsn& dsn) {
     message.envelope.protocol = "local";
     message.envelope.received_at = dsn.date;
     message.envelope.expires_at = dsn.expires_at;
-    message.recipients.push_back(
-        {.address = std::string{to}, .domain = lower(to.substr(at + 1)), .orcpt = {}, .notify = "NEVER"});
+    message.recipients.push_back({.address = std::string{to},
+                                  .domain = lower(to.substr(to.rfind('@') + 1)),
+                                  .orcpt = {},
+                                  .notify = "NEVER"});
     return message;
 }
 
