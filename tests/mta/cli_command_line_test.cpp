@@ -1,0 +1,134 @@
+#include "mta/cli/command_line.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace sealpost;
+using namespace sealpost::cli;
+
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+const auto noon = std::chrono::sys_days(std::chrono::year(2026) / 10 / 14) + std::chrono::hours(12);
+const std::string id = "00000000001";
+
+CommandLine parsed(const Arguments& arguments) {
+    auto line = parse_command_line(arguments, noon);
+    if (!line) FAIL(line.error().err);
+    return *line;
+}
+
+template <class T>
+T command(const Arguments& arguments) {
+    const CommandLine line = parsed(arguments);
+    REQUIRE(std::holds_alternative<T>(line.command));
+    return std::get<T>(line.command);
+}
+
+void check_refused(const Arguments& arguments) {
+    const auto line = parse_command_line(arguments, noon);
+    CAPTURE(arguments.size() > 1 ? arguments[1] : "");
+    REQUIRE_FALSE(line);
+    CHECK(line.error().code == ExitCode::usage);
+    CHECK(line.error().out.empty());
+    CHECK(line.error().err.starts_with("sealpost: "));
+    CHECK(line.error().err.find('\n') == line.error().err.size() - 1);
+}
+
+}  // namespace
+
+TEST_SUITE("mta/cli/command_line") {
+    TEST_CASE("each command is read with its options") {
+        CHECK_FALSE(command<Serve>({"serve"}).check_only);
+        CHECK(command<Serve>({"serve", "--check"}).check_only);
+        command<ConfigCheck>({"config", "check"});
+        CHECK(command<ConfigShow>({"config", "show", "--origin"}).with_origin);
+        CHECK(command<QueueShow>({"queue", "show", id}).id.str() == id);
+        CHECK(command<QueueDelete>({"queue", "delete", id}).id.str() == id);
+        CHECK(command<Trace>({"trace", id}).id.str() == id);
+        command<Status>({"status", "--json"});
+        command<Version>({"version"});
+
+        const auto list =
+            command<QueueList>({"queue", "list", "--domain", "Example.ORG", "--sender", "a@example.net",
+                                "--state", "parked", "--held", "--limit", "5", "--after", id + ".3"});
+        CHECK(list.filter.domain == "example.org");
+        CHECK(list.filter.sender == "a@example.net");
+        CHECK(list.filter.state == queue::RecipientState::parked);
+        CHECK(list.filter.held_only);
+        CHECK(list.limit == 5);
+        CHECK(list.after->number == 3);
+        CHECK(command<QueueList>({"queue", "list", "--sender", "<>"}).filter.sender == "");
+        CHECK_FALSE(command<QueueList>({"queue", "list"}).filter.sender);
+    }
+
+    TEST_CASE("the global options stand before or after the command") {
+        for (const Arguments& arguments : {Arguments{"-c", "/tmp/x.toml", "queue", "list", "--json"},
+                                           Arguments{"queue", "list", "--json", "--config", "/tmp/x.toml"}}) {
+            const CommandLine line = parsed(arguments);
+            CHECK(line.config_file == "/tmp/x.toml");
+            CHECK(line.config_named);
+            CHECK(line.json);
+        }
+        const CommandLine plain = parsed({"--socket", "/tmp/s", "status"});
+        CHECK(plain.config_file == "/etc/sealpost/sealpost.toml");
+        CHECK_FALSE(plain.config_named);
+        CHECK_FALSE(plain.json);
+        CHECK(plain.socket == "/tmp/s");
+    }
+
+    TEST_CASE("a retry takes exactly one of an id a domain and all") {
+        CHECK(std::get<admin::RetryMessage>(command<QueueRetry>({"queue", "retry", id}).what).id.str() == id);
+        CHECK(std::get<admin::RetryMatching>(
+                  command<QueueRetry>({"queue", "retry", "--domain", "a.example"}).what)
+                  .domain == "a.example");
+        CHECK_FALSE(
+            std::get<admin::RetryMatching>(command<QueueRetry>({"queue", "retry", "--all"}).what).domain);
+        check_refused({"queue", "retry"});
+        check_refused({"queue", "retry", id, "--all"});
+        check_refused({"queue", "retry", "--domain", "a.example", "--all"});
+    }
+
+    TEST_CASE("a report's day is a date or a word that means one in UTC [RPT-17]") {
+        const auto day = [](const char* text) {
+            return admin::format_day(command<ReportBuild>({"report", "build", "--day", text, "--json"}).day);
+        };
+        CHECK(day("2026-02-28") == "2026-02-28");
+        CHECK(day("today") == "2026-10-14");
+        CHECK(day("yesterday") == "2026-10-13");
+        CHECK(command<ReportBuild>({"report", "build", "--day", "today", "--domain", "A.example"})
+                  .domain->str() == "a.example");
+        check_refused({"report", "build"});
+        check_refused({"report", "build", "--day", "tomorrow"});
+        check_refused({"report", "build", "--day", "today", "--domain", "not a domain"});
+    }
+
+    TEST_CASE("what cannot be meant is refused in one line") {
+        check_refused({});
+        check_refused({"sreve"});
+        check_refused({"queue"});
+        check_refused({"queue", "list", "--limit", "0"});
+        check_refused({"queue", "list", "--limit", "many"});
+        check_refused({"queue", "list", "--limit", "100001"});
+        check_refused({"queue", "list", "--state", "sleepy"});
+        check_refused({"queue", "list", "--domain", "a..b"});
+        check_refused({"queue", "show"});
+        check_refused({"queue", "show", "not-an-id"});
+        check_refused({"queue", "show", id, id});
+        check_refused({"trace", "\x1b[31m\n"});
+        check_refused({"serve", "--frobnicate"});
+        check_refused({"-c"});
+    }
+
+    TEST_CASE("help and version are no error and go to standard output") {
+        for (const Arguments& arguments :
+             {Arguments{"--help"}, Arguments{"queue", "--help"}, Arguments{"queue", "list", "--help"},
+              Arguments{"report", "build", "--help"}, Arguments{"--version"}}) {
+            const auto line = parse_command_line(arguments, noon);
+            REQUIRE_FALSE(line);
+            CHECK(line.error().code == ExitCode::ok);
+            CHECK_FALSE(line.error().out.empty());
+            CHECK(line.error().err.empty());
+        }
+    }
+}
