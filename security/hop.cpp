@@ -173,6 +173,9 @@ HopDecision decide_hop(const HopInput& in) {
     // MTA-STS decides unless DANE authenticates host and MX choice together [COMB-03 COMB-04 COMB-05
     // COMB-06].
     const bool sts_decides = sts.enforced() && !(dane && mx_secure);
+    // A policy that we may have promised to enforce and cannot remember: later, never anyway.
+    if (sts.cache_failed && !(dane && mx_secure))
+        return skip(HopReason::policy_unknown, Side::ours, sts.why, "look at the log of this host: its database");
     if (sts_decides && !listed) return sts_mismatch(in);
 
     HopDecision d;
@@ -286,6 +289,8 @@ std::string_view to_string(HopReason reason) {
             return "dane-required";
         case HopReason::sts_mx_mismatch:
             return "sts-mx-mismatch";
+        case HopReason::policy_unknown:
+            return "policy-unknown";
         case HopReason::not_authenticable:
             return "not-authenticable";
         case HopReason::dane:

@@ -26,6 +26,7 @@ enum class HopReason {
     tlsa_lookup_failed,
     dane_required,      ///< the rule demands DANE, and this host cannot have it
     sts_mx_mismatch,    ///< not in the enforced MTA-STS policy
+    policy_unknown,     ///< our memory of MTA-STS policies cannot be read
     not_authenticable,  ///< the rule demands authentication, and nothing says whom to trust
     // attempted
     dane,                ///< authenticate by TLSA records

@@ -44,6 +44,9 @@ public:
 
     [[nodiscard]] Async<security::DnsAnswer> resolve(Question question);
 
+    /// Lets go of every question under way, whose executors are about to end.
+    void abandon() { fail_all("the daemon is ending"); }
+
     [[nodiscard]] ResolverState state() const;
 
 private:

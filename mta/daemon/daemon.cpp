@@ -1,0 +1,296 @@
+#include "mta/daemon/daemon.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+
+#include <algorithm>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/json.hpp>
+#include <csignal>
+#include <cstdio>
+#include <future>
+
+#include "mta/admin/server.hpp"
+#include "mta/daemon/clock.hpp"
+#include "mta/daemon/dispatcher.hpp"
+#include "mta/daemon/log.hpp"
+#include "mta/daemon/prepare.hpp"
+#include "mta/daemon/store_thread.hpp"
+#include "mta/daemon/worker.hpp"
+#include "mta/listener/listener.hpp"
+#include "mta/sts/sts_service.hpp"
+
+namespace sealpost {
+namespace {
+
+constexpr int exit_unavailable = 75;    // EX_TEMPFAIL
+constexpr int exit_configuration = 78;  // EX_CONFIG
+
+/// Everything that can be found wrong before anything has changed.
+struct Checked {
+    Domain hostname;
+    security::RuleTable rules;
+    resolver::ProcessConfig resolver;
+    security::TrustStore trusted;
+    security::TrustStore sts_trusted;
+};
+
+Result<Checked> check(const Settings& settings) {
+    Result<Domain> hostname = own_hostname(settings.daemon);
+    if (!hostname) return tl::unexpected(hostname.error());
+    Result<security::RuleTable> rules = security::RuleTable::build(settings.rules);
+    if (!rules) return tl::unexpected(rules.error());
+    Result<resolver::ProcessConfig> resolver = resolver::load_process_config(settings.dns);
+    if (!resolver) return tl::unexpected(resolver.error());
+    Result<security::TrustStore> trusted = load_trust_store("tls.ca_file", settings.tls.ca_file);
+    if (!trusted) return tl::unexpected(trusted.error());
+    Result<security::TrustStore> sts_trusted = *trusted;
+    if (!settings.mta_sts.ca_file.empty())
+        sts_trusted = load_trust_store("mta_sts.ca_file", settings.mta_sts.ca_file);
+    if (!sts_trusted) return tl::unexpected(sts_trusted.error());
+    return Checked{std::move(*hostname), std::move(*rules), std::move(*resolver), std::move(*trusted),
+                   std::move(*sts_trusted)};
+}
+
+queue::StoreOptions store_options(const Settings& settings) {
+    queue::StoreOptions options;
+    options.state_directory = settings.daemon.state_directory;
+    options.max_traces = settings.queue.max_traces;
+    options.max_sts_policies = settings.mta_sts.max_cached;
+    return options;
+}
+
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+class Daemon {
+public:
+    Daemon(const Settings& settings, Checked checked, queue::Store store, const std::vector<int>& sockets,
+           TlsClient tls)
+        : settings_(settings),
+          hostname_(checked.hostname),
+          trusted_(std::move(checked.trusted)),
+          tls_(std::move(tls)),
+          ids_(store.high_water()),
+          rules_(std::make_shared<const security::RuleTable>(std::move(checked.rules))),
+          route_{settings.delivery, settings.dane, {hostname_}},
+          tasks_(io_.get_executor(), [](std::string_view what) { spdlog::critical("daemon: {}", what); }),
+          signals_(io_, SIGTERM, SIGINT),
+          store_(std::move(store), store_options(settings)),
+          resolver_(io_.get_executor(), tasks_, std::move(checked.resolver)),
+          sts_(io_.get_executor(), tasks_, resolver_, store_, settings.mta_sts,
+               PolicyFetcher(resolver_, settings.mta_sts, tls_, std::move(checked.sts_trusted))),
+          listener_(listener_context(), sockets) {}
+
+    Result<void> start() {
+        const unsigned count = settings_.daemon.workers != 0
+                                   ? settings_.daemon.workers
+                                   : std::max(1U, std::thread::hardware_concurrency());
+        std::vector<Worker*> workers;
+        for (unsigned i = 0; i < count; ++i) {
+            Result<std::unique_ptr<Worker>> worker = Worker::start(worker_context());
+            if (!worker) return tl::unexpected(worker.error());
+            workers.push_back(worker->get());
+            workers_.push_back(std::move(*worker));
+        }
+        dispatcher_.emplace(io_.get_executor(), tasks_, store_, settings_, std::move(workers));
+        admin_.emplace(settings_.daemon.admin_socket, backend(),
+                       [](std::string_view what) { spdlog::error("admin: {}", what); });
+        return admin_->start();
+    }
+
+    void run() {
+        resolver_.start();
+        sts_.start();
+        dispatcher_->start();
+        listener_.start();
+        signals_.async_wait([this](const boost::system::error_code& ec, int signal) {
+            if (!ec) asio::co_spawn(io_, shut_down(signal), asio::detached);
+        });
+        std::string addresses;
+        for (const Endpoint& endpoint : settings_.listener.listen)
+            addresses += (addresses.empty() ? "" : ", ") + endpoint.str();
+        log_line("daemon", fmt::format("ready: {} listens on {}, {} delivery workers, {} messages queued",
+                                       hostname_, addresses, workers_.size(), store_.messages()));
+        sd_notify(0, "READY=1");
+        io_.run();
+    }
+
+private:
+    ListenerContext listener_context() {
+        ListenerContext context{.settings = settings_.listener,
+                                .queue = settings_.queue,
+                                .state_directory = settings_.daemon.state_directory,
+                                .hostname = hostname_,
+                                .store = &store_,
+                                .ids = &ids_,
+                                .on_stored = [this] { dispatcher_->poke(); }};
+        return context;
+    }
+
+    WorkerContext worker_context() {
+        return {.settings = &settings_,
+                .hostname = hostname_,
+                .resolver = &resolver_,
+                .sts = &sts_,
+                .store = &store_,
+                .ids = &ids_,
+                .route = &route_,
+                .rules = rules_,
+                .trusted = &trusted_};
+    }
+
+    AdminBackend backend() {
+        AdminBackend backend{.open_reader = {},
+                             .retry = {},
+                             .remove = {},
+                             .status_json = {},
+                             .hostname = hostname_,
+                             .reports = settings_.reports};
+        backend.open_reader = [this] { return queue::Reader::open(settings_.daemon.state_directory); };
+        backend.retry = [this](RetrySelection selection) { return retry(std::move(selection)); };
+        backend.remove = [this](queue::MessageId id) { return remove(id); };
+        backend.status_json = [this] { return status(); };
+        return backend;
+    }
+
+    Async<Result<std::size_t>> retry(RetrySelection selection) {
+        const queue::Time now = wall_clock();
+        std::function<Result<std::size_t>(queue::Store&)> work = [selection, now](queue::Store& store) {
+            if (const auto* id = std::get_if<queue::MessageId>(&selection)) return store.retry_now(*id, now);
+            return store.retry_now(std::get<std::vector<queue::RecipientId>>(selection), now);
+        };
+        Result<std::size_t> count = co_await store_.run(std::move(work));
+        dispatcher_->poke();
+        co_return count;
+    }
+
+    Async<Result<void>> remove(queue::MessageId id) {
+        std::function<Result<int>(queue::Store&)> work = [id](queue::Store& store) -> Result<int> {
+            const Result<void> removed = store.remove(id);
+            if (!removed) return tl::unexpected(removed.error());
+            return 0;
+        };
+        const Result<int> removed = co_await store_.run(std::move(work));
+        if (!removed) co_return tl::unexpected(removed.error());
+        log_line("qmgr", fmt::format("{}: removed by the administrator", id.str()));
+        co_return Result<void>();
+    }
+
+    /// Called on the admin thread: reads only what is atomic or constant, or asks our own thread.
+    std::string status() {
+        boost::json::object out;
+        out["schema"] = 1;
+        out["version"] = SEALPOST_VERSION;
+        out["hostname"] = hostname_.str();
+        out["messages"] = store_.messages();
+        out["recipients"] = store_.recipients();
+        out["storage_healthy"] = store_.healthy();
+        std::promise<boost::json::object> promise;
+        std::future<boost::json::object> future = promise.get_future();
+        asio::post(io_, [this, promise = std::move(promise)]() mutable {
+            const resolver::ResolverState state = resolver_.state();
+            boost::json::object r;
+            r["running"] = state.running;
+            r["pid"] = state.pid;
+            r["questions"] = state.questions;
+            r["timeouts"] = state.timeouts;
+            r["restarts"] = state.restarts;
+            r["pending"] = state.pending;
+            boost::json::object all;
+            all["resolver"] = std::move(r);
+            all["active"] = dispatcher_->active();
+            all["in_flight"] = dispatcher_->in_flight();
+            promise.set_value(std::move(all));
+        });
+        if (future.wait_for(std::chrono::seconds(5)) == std::future_status::ready)
+            for (auto& member : future.get()) out[member.key()] = member.value();
+        return boost::json::serialize(out);
+    }
+
+    /// The order matters: no new mail, no new deliveries, those in flight get their time, then everything
+    /// ends.
+    Async<void> shut_down(int signal) {
+        log_line("daemon", fmt::format("signal {}: ending; deliveries in flight have {} s", signal,
+                                       settings_.daemon.shutdown_timeout.count() / 1000));
+        sd_notify(0, "STOPPING=1");
+        listener_.stop();
+        admin_->stop();
+        Async<void> drained = dispatcher_->drain();
+        asio::steady_timer limit(io_, settings_.daemon.shutdown_timeout);
+        using asio::experimental::awaitable_operators::operator||;
+        auto either = std::move(drained) || limit.async_wait(asio::use_awaitable);
+        co_await std::move(either);
+        if (const std::size_t left = dispatcher_->in_flight(); left > 0)
+            spdlog::warn("{} deliveries are cut off; they are tried again at the next start", left);
+        for (const auto& worker : workers_) worker->stop();
+        resolver_.abandon();
+        tasks_.stop();
+        Async<void> joined = tasks_.join();
+        asio::steady_timer patience(io_, std::chrono::seconds(5));
+        auto all = std::move(joined) || patience.async_wait(asio::use_awaitable);
+        co_await std::move(all);
+        store_.stop();
+        io_.stop();
+    }
+
+    const Settings& settings_;
+    Domain hostname_;
+    security::TrustStore trusted_;
+    TlsClient tls_;
+    queue::MessageIdSource ids_;
+    std::shared_ptr<const security::RuleTable> rules_;
+    RouteSettings route_;
+    asio::io_context io_{1};
+    TaskGroup tasks_;
+    asio::signal_set signals_;
+    StoreThread store_;
+    resolver::Resolver resolver_;
+    StsService sts_;
+    std::vector<std::unique_ptr<Worker>> workers_;
+    std::optional<Dispatcher> dispatcher_;
+    Listener listener_;
+    std::optional<AdminServer> admin_;
+};
+
+int exit_code(const Error& error) {
+    std::fprintf(stderr, "sealpost: %s\n", error.text.c_str());
+    return error.code == Errc::configuration || error.code == Errc::invalid ? exit_configuration
+                                                                            : exit_unavailable;
+}
+
+}  // namespace
+
+int run_daemon(const LoadedSettings& loaded) {
+    const Settings& settings = loaded.settings;
+    raise_descriptor_limit();
+    Result<Checked> checked = check(settings);
+    if (!checked) return exit_code(checked.error());
+    const Result<std::vector<int>> sockets = bind_listeners(settings.listener.listen);
+    if (!sockets) return exit_code(sockets.error());
+    if (const Result<void> ready = prepare_directories(settings.daemon); !ready)
+        return exit_code(ready.error());
+    if (const Result<void> dropped = drop_privileges(settings.daemon); !dropped)
+        return exit_code(dropped.error());
+    if (const Result<void> log = open_log(settings.log, checked->hostname.str()); !log)
+        return exit_code(log.error());
+    Result<TlsClient> tls = TlsClient::create(settings.tls);
+    if (!tls) return exit_code(tls.error());
+    Result<queue::Store> store = queue::Store::open(store_options(settings), wall_clock());
+    if (!store) return exit_code(store.error());
+    Daemon daemon(settings, std::move(*checked), std::move(*store), *sockets, std::move(*tls));
+    if (const Result<void> started = daemon.start(); !started) return exit_code(started.error());
+    daemon.run();
+    log_line("daemon", "ended");
+    return 0;
+}
+
+}  // namespace sealpost

@@ -1,0 +1,217 @@
+#include "mta/daemon/dispatcher.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "mta/daemon/clock.hpp"
+
+namespace sealpost {
+namespace {
+
+constexpr std::size_t batch_size = 500;
+constexpr Millis longest_sleep = std::chrono::seconds(30);
+constexpr Millis rest_first = std::chrono::seconds(60);
+constexpr std::size_t max_dead = 100'000;
+
+queue::ManagerLimits limits_of(const Settings& settings) {
+    return {.active = settings.queue.active_limit,
+            .deliveries = settings.delivery.max_connections,
+            .per_destination = settings.delivery.max_connections_per_destination,
+            .recipients = settings.delivery.max_recipients};
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(asio::any_io_executor executor, TaskGroup& tasks, StoreThread& store,
+                       const Settings& settings, std::vector<Worker*> workers)
+    : executor_(std::move(executor)),
+      tasks_(tasks),
+      store_(store),
+      settings_(settings.queue),
+      workers_(std::move(workers)),
+      manager_(limits_of(settings)),
+      wake_(executor_),
+      idle_(executor_) {}
+
+void Dispatcher::start() {
+    tasks_.spawn(run());
+    tasks_.spawn(prune());
+}
+
+void Dispatcher::poke() {
+    asio::post(executor_, [this] {
+        poked_ = true;
+        wake_.cancel();
+    });
+}
+
+Async<void> Dispatcher::run() {
+    while (!draining_) {
+        poked_ = false;
+        const bool more = co_await take_due();
+        pump();
+        if (more || poked_ || draining_) continue;
+        std::function<Result<std::optional<queue::Time>>(queue::Store&)> work = [](queue::Store& store) {
+            return store.next_due();
+        };
+        const Result<std::optional<queue::Time>> next = co_await store_.run(std::move(work));
+        if (poked_) continue;
+        Millis pause = longest_sleep;
+        // Due and yet not taken: no room, or its destination rests. finished() pokes when that changes.
+        if (next && *next && manager_.room() > 0) pause = std::min(pause, **next - wall_clock());
+        wake_.expires_after(std::max(pause, Millis(100)));
+        co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+}
+
+Async<bool> Dispatcher::take_due() {
+    bool more = false;
+    if (const std::size_t room = std::min(manager_.room(), batch_size); room > 0) {
+        const queue::Time now = wall_clock();
+        const std::set<std::string> saturated = manager_.saturated();
+        std::function<Result<queue::DueBatch>(queue::Store&)> work =
+            [now, room, saturated](queue::Store& store) { return store.due(now, room, saturated); };
+        Result<queue::DueBatch> batch = co_await store_.run(std::move(work));
+        if (!batch) {
+            spdlog::error("queue: what is due cannot be read: {}", batch.error().text);
+            co_return false;
+        }
+        more = batch->recipients.size() + batch->parked.size() >= room;
+        co_await take(std::move(*batch));
+    }
+    if (const std::optional<std::string> domain = manager_.hungry()) {
+        const queue::Time now = wall_clock();
+        const std::size_t room = std::min(manager_.room_for(*domain), batch_size);
+        std::function<Result<queue::DueBatch>(queue::Store&)> work =
+            [now, room, domain](queue::Store& store) { return store.due_parked(*domain, now, room); };
+        Result<queue::DueBatch> batch = co_await store_.run(std::move(work));
+        if (batch) {
+            if (batch->recipients.size() < room) manager_.parked_none(*domain);
+            more = more || !batch->recipients.empty();
+            co_await take(std::move(*batch));
+        }
+    }
+    co_return more;
+}
+
+Async<void> Dispatcher::take(queue::DueBatch batch) {
+    const queue::Time now = wall_clock();
+    for (const std::string& what : batch.frozen) spdlog::critical("queue: damaged and frozen: {}", what);
+    for (const std::string& domain : batch.parked) manager_.parked(domain);
+    std::vector<queue::RecipientId> to_park;
+    std::map<queue::Time, std::vector<queue::RecipientId>> to_release;
+    for (const queue::DueRecipient& due : batch.recipients) {
+        switch (manager_.add(due, now)) {
+            case queue::Manager::Add::added:
+            case queue::Manager::Add::present:
+                break;
+            case queue::Manager::Add::saturated:
+                to_park.push_back(due.id);
+                manager_.parked(due.recipient.domain);
+                break;
+            case queue::Manager::Add::no_room:
+                to_release[now].push_back(due.id);
+                break;
+            case queue::Manager::Add::resting:
+                to_release[manager_.rest_until(due.recipient.domain, now).value_or(now)].push_back(due.id);
+                break;
+        }
+    }
+    if (to_park.empty() && to_release.empty()) co_return;
+    std::function<Result<int>(queue::Store&)> work = [to_park,
+                                                      to_release](queue::Store& store) -> Result<int> {
+        if (!to_park.empty())
+            if (const Result<void> parked = store.park(to_park); !parked)
+                return tl::unexpected(parked.error());
+        for (const auto& [when, ids] : to_release)
+            if (const Result<void> released = store.release(ids, when); !released)
+                return tl::unexpected(released.error());
+        return 0;
+    };
+    const Result<int> done = co_await store_.run(std::move(work));
+    if (!done) spdlog::error("queue: leases could not be given back: {}", done.error().text);
+}
+
+void Dispatcher::pump() {
+    const queue::Time now = wall_clock();
+    while (!draining_) {
+        std::optional<queue::Delivery> delivery = manager_.next(now);
+        if (!delivery) return;
+        // A destination lives on one worker: its connections are never shared between threads.
+        Worker& worker = *workers_[std::hash<std::string>{}(delivery->domain) % workers_.size()];
+        worker.deliver(*delivery, [this](const queue::Delivery& done, bool dead) {
+            asio::post(executor_, [this, done, dead] { finished(done, dead); });
+        });
+    }
+}
+
+void Dispatcher::finished(const queue::Delivery& delivery, bool dead) {
+    manager_.finished(delivery);
+    if (!dead) {
+        dead_.erase(delivery.domain);
+    } else if (dead_.size() < max_dead || dead_.contains(delivery.domain)) {
+        // Twice as long each time, up to the longest retry; its other mail waits along.
+        const unsigned times = std::min(++dead_[delivery.domain], 16U);
+        const Millis rest = std::min(rest_first * (1U << (times - 1)), settings_.retry_max);
+        const queue::Time until = wall_clock() + rest;
+        const std::vector<queue::RecipientId> ids = manager_.rest(delivery.domain, until);
+        if (!ids.empty()) {
+            auto release = [](StoreThread& store, std::vector<queue::RecipientId> waiting,
+                              queue::Time when) -> Async<void> {
+                std::function<Result<int>(queue::Store&)> work = [waiting,
+                                                                  when](queue::Store& s) -> Result<int> {
+                    const Result<void> released = s.release(waiting, when);
+                    if (!released) return tl::unexpected(released.error());
+                    return 0;
+                };
+                co_await store.run(std::move(work));
+            };
+            tasks_.spawn(release(store_, ids, until));
+        }
+    }
+    if (manager_.in_flight() == 0) idle_.cancel();
+    pump();
+    poked_ = true;
+    wake_.cancel();
+}
+
+Async<void> Dispatcher::prune() {
+    for (;;) {
+        asio::steady_timer pause(executor_, std::chrono::minutes(10));
+        co_await pause.async_wait(asio::use_awaitable);
+        const queue::Time before = wall_clock() - settings_.trace_max_age;
+        // Results are kept for as long as a report could still be asked for by hand.
+        const queue::Day day = queue::day_of(before);
+        std::function<Result<bool>(queue::Store&)> work = [before, day](queue::Store& store) {
+            return store.prune(before, day, batch_size);
+        };
+        for (bool more = true; more;) {
+            const Result<bool> pruned = co_await store_.run(work);
+            more = pruned && *pruned;
+        }
+    }
+}
+
+Async<void> Dispatcher::drain() {
+    draining_ = true;
+    wake_.cancel();
+    const std::vector<queue::RecipientId> waiting = manager_.drain();
+    if (!waiting.empty()) {
+        const queue::Time now = wall_clock();
+        std::function<Result<int>(queue::Store&)> work = [waiting, now](queue::Store& store) -> Result<int> {
+            const Result<void> released = store.release(waiting, now);
+            if (!released) return tl::unexpected(released.error());
+            return 0;
+        };
+        co_await store_.run(std::move(work));
+    }
+    while (manager_.in_flight() > 0) {
+        idle_.expires_at(asio::steady_timer::time_point::max());
+        co_await idle_.async_wait(asio::as_tuple(asio::use_awaitable));
+        const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+        if (state.cancelled() != asio::cancellation_type::none) co_return;
+    }
+}
+
+}  // namespace sealpost

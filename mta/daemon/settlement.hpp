@@ -1,0 +1,40 @@
+/// \file From the report of a delivery to what becomes true in the store, and the lines that say so.
+///
+/// Owns     when to try again, when to give up, whom to tell: pure, with clock and chance as arguments.
+/// Source   RFC 5321 §4.5.4.1, §6.1; RFC 3464; DESIGN "a policy failure delays; it never bounces before its
+/// deadline".
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "mta/daemon/log.hpp"
+#include "mta/delivery/deliverer.hpp"
+#include "queue/dsn.hpp"
+#include "queue/store.hpp"
+
+namespace sealpost {
+
+struct SettlementInput {
+    const QueueSettings* settings = nullptr;
+    std::string hostname;
+    const queue::StoredMessage* message = nullptr;
+    const DeliveryReport* report = nullptr;
+    queue::Time began{};  ///< when the delivery began
+    queue::Time now{};
+    Millis connecting{};  ///< from then until the transaction
+    Millis sending{};
+    std::vector<double> random;  ///< one in [0, 1) for each recipient
+    queue::MessageIdSource* ids = nullptr;
+};
+
+struct SettlementPlan {
+    explicit SettlementPlan(queue::MessageId id)
+        : settlement{.message = id, .at = {}, .recipients = {}, .trace = {}, .tls_results = {}, .dsn = {}} {}
+    queue::Settlement settlement;
+    std::vector<DeliveryLine> lines;
+};
+
+[[nodiscard]] SettlementPlan plan_settlement(const SettlementInput& input);
+
+}  // namespace sealpost

@@ -1,0 +1,95 @@
+#include "mta/daemon/store_thread.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include "mta/daemon/clock.hpp"
+
+namespace sealpost {
+
+StoreThread::StoreThread(queue::Store store, queue::StoreOptions options)
+    : options_(std::move(options)), store_(std::move(store)) {
+    messages_ = store_->counters().messages;
+    recipients_ = store_->counters().recipients;
+    thread_ = std::thread([this] { loop(); });
+}
+
+StoreThread::~StoreThread() {
+    stop();
+}
+
+bool StoreThread::submit(Job job) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (stopping_ || waiting_.size() >= max_jobs) return false;
+        waiting_.push_back(std::move(job));
+    }
+    wake_.notify_one();
+    return true;
+}
+
+void StoreThread::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    wake_.notify_one();
+    if (thread_.joinable()) thread_.join();
+}
+
+void StoreThread::loop() {
+    for (;;) {
+        std::vector<Job> group;
+        {
+            std::unique_lock lock(mutex_);
+            wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+            if (waiting_.empty()) return;
+            if (waiting_.size() <= max_group) {
+                group.swap(waiting_);
+            } else {
+                const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(max_group);
+                group.assign(std::make_move_iterator(waiting_.begin()), std::make_move_iterator(end));
+                waiting_.erase(waiting_.begin(), end);
+            }
+        }
+        run_group(group);
+    }
+}
+
+void StoreThread::run_group(std::vector<Job>& group) {
+    if (!store_) reopen();
+    Result<void> committed = store_ ? store_->begin() : fail(Errc::storage, "the database is not open");
+    if (committed) {
+        for (Job& job : group)
+            if (!job.execute(*store_)) {
+                committed = fail(Errc::storage, "the transaction was given up");
+                break;
+            }
+        if (committed)
+            committed = store_->commit();
+        else
+            store_->rollback();
+    }
+    if (!committed) {
+        healthy_ = false;
+        spdlog::error("storage: {}; nothing of this transaction is acknowledged", committed.error().text);
+        // A failed fsync is final: what the kernel still holds may differ from the disk. Open and look again.
+        if (store_ && store_->broken()) store_.reset();
+    } else {
+        healthy_ = true;
+        messages_ = store_->counters().messages;
+        recipients_ = store_->counters().recipients;
+    }
+    for (Job& job : group) job.finish(committed);
+}
+
+void StoreThread::reopen() {
+    Result<queue::Store> opened = queue::Store::open(options_, wall_clock());
+    if (!opened) {
+        spdlog::error("storage: cannot open the database again: {}", opened.error().text);
+        return;
+    }
+    store_.emplace(std::move(*opened));
+    spdlog::warn("storage: the database is open again");
+}
+
+}  // namespace sealpost

@@ -1,0 +1,85 @@
+/// \file StoreThread: the one thread that writes the database, in groups.
+///
+/// Owns     the Store. Jobs that arrive while a commit runs go into the next transaction; each is
+/// acknowledged only
+///          after the commit that holds it has returned.
+/// Threads  `run` from any executor; a job runs on the store thread and must not touch anything else.
+/// Errors   what the job returned; Errc::storage when its transaction was not committed; Errc::full when the
+/// queue of
+///          jobs is; Errc::timed_out when the disk did not answer in time (the job may still be committed
+///          later).
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "mta/net/async.hpp"
+#include "queue/store.hpp"
+
+namespace sealpost {
+
+class StoreThread {
+public:
+    StoreThread(queue::Store store, queue::StoreOptions options);
+    ~StoreThread();
+    StoreThread(const StoreThread&) = delete;
+    StoreThread& operator=(const StoreThread&) = delete;
+
+    template <class T>
+    [[nodiscard]] Async<Result<T>> run(std::function<Result<T>(queue::Store&)> work) {
+        const asio::any_io_executor caller = co_await asio::this_coro::executor;
+        auto done = Completion<Result<T>>::create(caller);
+        auto value = std::make_shared<Result<T>>(fail(Errc::storage, "the job did not run"));
+        Job job;
+        job.execute = [work = std::move(work), value](queue::Store& store) {
+            *value = store.in_savepoint([&] { return work(store); });
+            return value->has_value() || value->error().code != Errc::storage;
+        };
+        job.finish = [done, value](const Result<void>& committed) {
+            done->set(committed ? std::move(*value) : Result<T>(tl::unexpected(committed.error())));
+        };
+        if (!submit(std::move(job))) co_return fail(Errc::full, "too many jobs wait for the disk");
+        Result<Result<T>> result = co_await done->wait(answer_limit);
+        if (!result) co_return tl::unexpected(result.error());
+        co_return std::move(*result);
+    }
+
+    /// Commits what is queued and ends the thread; later jobs fail.
+    void stop();
+
+    /// For admission and status; written by the store thread after each commit.
+    [[nodiscard]] std::uint64_t messages() const { return messages_.load(std::memory_order_relaxed); }
+    [[nodiscard]] std::uint64_t recipients() const { return recipients_.load(std::memory_order_relaxed); }
+    [[nodiscard]] bool healthy() const { return healthy_.load(std::memory_order_relaxed); }
+
+private:
+    static constexpr std::chrono::seconds answer_limit{60};
+    static constexpr std::size_t max_jobs = 20'000;
+    static constexpr std::size_t max_group = 512;
+
+    struct Job {
+        std::function<bool(queue::Store&)> execute;  ///< false: the whole transaction is lost
+        std::function<void(const Result<void>&)> finish;
+    };
+
+    bool submit(Job job);
+    void loop();
+    void run_group(std::vector<Job>& group);
+    void reopen();
+
+    queue::StoreOptions options_;
+    std::optional<queue::Store> store_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::vector<Job> waiting_;
+    bool stopping_ = false;
+    std::atomic<std::uint64_t> messages_{0};
+    std::atomic<std::uint64_t> recipients_{0};
+    std::atomic<bool> healthy_{true};
+    std::thread thread_;  // last: it uses everything above
+};
+
+}  // namespace sealpost

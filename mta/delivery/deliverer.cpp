@@ -1,0 +1,329 @@
+#include "mta/delivery/deliverer.hpp"
+
+#include <algorithm>
+
+#include "security/remote_text.hpp"
+
+namespace sealpost {
+namespace {
+
+using security::HopTrace;
+using security::MxStatus;
+using security::SessionTrace;
+using security::TlsStage;
+using security::VerdictAction;
+
+constexpr int weight_network = 1;
+constexpr int weight_protocol = 2;
+constexpr int weight_policy = 3;
+
+std::string tls_word(const security::Verdict& verdict, const security::TlsFacts& facts) {
+    std::string word(to_string(verdict.achieved));
+    if (!verdict.by.empty()) word += fmt::format("({})", verdict.by);
+    if (facts.stage == TlsStage::established)
+        word += fmt::format(" protocol={} cipher={}", facts.protocol, facts.cipher);
+    return word;
+}
+
+bool eight_bit(const std::string& body) {
+    return std::any_of(body.begin(), body.end(), [](char c) { return static_cast<unsigned char>(c) > 127; });
+}
+
+}  // namespace
+
+Deliverer::Deliverer(DelivererContext context, const queue::Delivery& delivery,
+                     const queue::StoredMessage& message)
+    : context_(std::move(context)),
+      message_(message),
+      body_(std::make_shared<const std::string>(message.body)),
+      due_(delivery.recipients),
+      // A next-hop that is no domain (an address literal, a damaged row) is settled before the route is used.
+      route_(*context_.resolver, *context_.sts, *context_.route, *context_.rules,
+             Domain::parse(delivery.domain).value_or(Domain::parse("invalid").value())),
+      report_(Domain::parse(delivery.domain).value_or(Domain::parse("invalid").value())) {
+    report_.trace.message = message.id.str();
+    for (const queue::DueRecipient& due : due_)
+        if (Result<Address> address = Address::parse(due.recipient.address))
+            addresses_.push_back(std::move(*address));
+    if (!Domain::parse(delivery.domain))
+        settle_all(RecipientOutcome::Result::failed, "5.1.2",
+                   "address literals are not routed: use a domain");
+    else if (addresses_.size() != due_.size())
+        settle_all(RecipientOutcome::Result::failed, "5.1.3", "the recipient address cannot be read");
+    else if (!message.envelope.sender.empty() && !Address::parse(message.envelope.sender))
+        settle_all(RecipientOutcome::Result::failed, "5.1.7", "the sender address cannot be read");
+}
+
+Async<DeliveryReport> Deliverer::run(std::mt19937& random) {
+    if (!settled_) co_await walk_hosts(random);
+    finish();
+    co_return std::move(report_);
+}
+
+Async<void> Deliverer::walk_hosts(std::mt19937& random) {
+    co_await route_.look_up(report_.trace, random);
+    if (settle_without_hosts()) co_return;
+    const auto sts_results = security::results_of_sts_failure(report_.trace.domain, *report_.trace.sts);
+    report_.results.insert(report_.results.end(), sts_results.begin(), sts_results.end());
+    // A copy: the trace grows while we walk. Strict preference order, nothing filtered ahead [STS-66
+    // DANE-11].
+    const std::vector<security::MxHost> hosts = report_.trace.mx->hosts;
+    for (const security::MxHost& host : hosts) {
+        co_await try_host(host);
+        if (settled_) co_return;
+        if (addresses_tried_ >= context_.route->delivery.max_addresses) break;
+    }
+    if (hosts_without_address_ == hosts.size()) {  // all of them provably without an address [SMTP-10]
+        settle_all(RecipientOutcome::Result::failed, "5.4.4",
+                   fmt::format("no MX host of {} has an address", report_.trace.domain));
+        co_return;
+    }
+    report_.destination_dead = !any_connection_ && addresses_tried_ > 0;
+}
+
+bool Deliverer::settle_without_hosts() {
+    using Result = RecipientOutcome::Result;
+    const security::MxSet& mx = *report_.trace.mx;
+    const Domain& domain = report_.trace.domain;
+    switch (mx.status) {
+        case MxStatus::hosts:
+            return false;
+        case MxStatus::null_mx:
+            settle_all(Result::failed, "5.1.10", fmt::format("{} takes no mail (null MX)", domain));
+            return true;
+        case MxStatus::no_such_domain:
+            settle_all(Result::failed, "5.1.2", fmt::format("the domain {} does not exist", domain));
+            return true;
+        case MxStatus::loops_back:
+            settle_all(Result::failed, "5.4.6", fmt::format("mail for {} loops back to this host", domain));
+            return true;
+        case MxStatus::no_usable_host:
+            settle_all(Result::failed, "5.4.4",
+                       fmt::format("the MX records of {} name no usable host", domain));
+            return true;
+        case MxStatus::failed:
+            break;
+    }
+    Waiting waiting;
+    waiting.weight = weight_protocol;
+    waiting.enhanced = "4.4.3";
+    waiting.text = fmt::format("the MX lookup of {} failed ({}: {})", domain, to_string(mx.security), mx.why);
+    waiting.remedy = fmt::format("mend the name servers of {}", domain);
+    waiting.side = security::Side::theirs;
+    report_.results = security::results_of_failed_mx(mx);
+    if (!report_.results.empty()) {  // it does not validate: that is policy, not weather
+        waiting.weight = weight_policy;
+        waiting.held_reason = "dnssec-invalid";
+        waiting.enhanced = "4.7.5";
+        waiting.remedy = fmt::format("mend the DNSSEC signatures of {}", domain);
+    }
+    note(std::move(waiting));
+    return true;
+}
+
+Async<void> Deliverer::try_host(security::MxHost host) {
+    const security::HostState state = co_await route_.look_up_host(report_.trace, host);
+    const std::size_t hop = report_.trace.hops.size() - 1;
+    const security::HopDecision& decision = *report_.trace.hops[hop].decision;
+    if (!decision.attempt) {
+        report_.results.insert(report_.results.end(), decision.results.begin(), decision.results.end());
+        Waiting waiting;
+        waiting.text = decision.explanation;
+        waiting.remedy = decision.remedy;
+        waiting.side = decision.side;
+        switch (decision.reason) {
+            case security::HopReason::no_address:
+                ++hosts_without_address_;
+                waiting.weight = weight_network;
+                waiting.enhanced = "4.4.4";
+                break;
+            case security::HopReason::address_lookup_failed:
+                waiting.weight = decision.results.empty() ? weight_network : weight_policy;
+                waiting.enhanced = "4.4.3";
+                if (!decision.results.empty()) waiting.held_reason = "dnssec-invalid";
+                break;
+            default:
+                waiting.weight = weight_policy;
+                waiting.enhanced = "4.7.5";
+                waiting.held_reason = to_string(decision.reason);
+        }
+        note(std::move(waiting));
+        co_return;
+    }
+    const StartTls tls = decision.tls_required ? StartTls::require : StartTls::opportunistic;
+    for (const IpAddress& address : state.addresses) {
+        if (settled_ || addresses_tried_ >= context_.route->delivery.max_addresses) co_return;
+        ++addresses_tried_;
+        const bool in_clear = co_await try_address(address, tls);
+        // Only the verdict may ask for it, and it never does under a policy that requires TLS.
+        if (in_clear && tls == StartTls::opportunistic) co_await try_address(address, StartTls::never);
+    }
+}
+
+Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
+    const asio::any_io_executor executor = co_await asio::this_coro::executor;
+    const DeliverySettings& settings = context_.route->delivery;
+    const std::size_t hop = report_.trace.hops.size() - 1;
+    const Domain host = report_.trace.hops[hop].host.name;
+    const security::HopDecision decision = *report_.trace.hops[hop].decision;
+    const Endpoint to{.address = address, .port = settings.port};
+    const std::string relay = fmt::format("{}[{}]:{}", host, address.str(), settings.port);
+    SessionTrace session;
+    session.address = to.str();
+    Waiting waiting;
+    waiting.relay = relay;
+    waiting.weight = weight_network;
+    // The address itself is checked, at the last moment, whatever name it came from.
+    if (any_contains(settings.forbidden_networks, address)) {
+        session.error = "the address is in delivery.forbidden_networks";
+        waiting.text = fmt::format("{} has the address {}, which delivery.forbidden_networks forbids", host,
+                                   address.str());
+        waiting.side = security::Side::theirs;
+        waiting.remedy = fmt::format("publish a public address for {}", host);
+        note(std::move(waiting));
+        report_.trace.hops[hop].sessions.push_back(std::move(session));
+        co_return false;
+    }
+    Session smtp(executor, context_.session);
+    const Opened opened = co_await smtp.open(to, decision, host, tls);
+    any_connection_ = any_connection_ || opened.connected;
+    session.facts = opened.facts;
+    session.error = opened.error;
+    const bool judged = tls != StartTls::never && opened.facts.stage != TlsStage::not_reached;
+    security::Verdict verdict;
+    if (judged) {
+        verdict = security::judge(decision, opened.facts, host, report_.trace.domain);
+        session.verdict = verdict;
+        report_.results.insert(report_.results.end(), verdict.results.begin(), verdict.results.end());
+    } else if (tls == StartTls::never && opened.ready && !decision.tls_required) {
+        verdict.action =
+            VerdictAction::deliver;  // the cleartext connection after a failed handshake [RPT-58]
+    }
+    if (judged && verdict.action != VerdictAction::deliver) {
+        if (verdict.action == VerdictAction::skip_host) note_verdict(verdict, relay);
+        co_await smtp.quit();
+        report_.trace.hops[hop].sessions.push_back(std::move(session));
+        co_return verdict.action == VerdictAction::retry_in_clear;
+    }
+    if (!opened.ready || verdict.action != VerdictAction::deliver) {
+        waiting.weight = opened.connected ? weight_protocol : weight_network;
+        waiting.enhanced = opened.connected ? "4.4.2" : "4.4.1";
+        waiting.text = fmt::format("{}: {}", relay, opened.error.empty() ? "no session" : opened.error);
+        note(std::move(waiting));
+        co_await smtp.quit();
+        report_.trace.hops[hop].sessions.push_back(std::move(session));
+        co_return false;
+    }
+    report_.connected = std::chrono::steady_clock::now();
+    MailEnvelope mail = envelope();
+    const std::vector<RecipientOutcome> outcomes = co_await smtp.transact(std::move(mail), body_);
+    co_await smtp.quit();
+    if (!outcomes.empty()) session.reply = fmt::format("{} {}", outcomes.back().code, outcomes.back().text);
+    report_.trace.hops[hop].sessions.push_back(std::move(session));
+    // A connection that broke before any answer may be retried at the next address; one that broke after the
+    // body may have delivered, and one answer at all means that this server took the transaction up.
+    const bool unanswered = std::all_of(outcomes.begin(), outcomes.end(), [](const RecipientOutcome& o) {
+        return o.result == RecipientOutcome::Result::deferred && o.code == 0;
+    });
+    if (unanswered && !smtp.lost_after_body() && !outcomes.empty()) {
+        waiting.weight = weight_protocol;
+        waiting.enhanced = outcomes.front().enhanced;
+        waiting.text = fmt::format("{}: {}", relay, outcomes.front().text);
+        note(std::move(waiting));
+        co_return false;
+    }
+    const std::string word = tls_word(verdict, opened.facts);
+    for (std::size_t i = 0; i < due_.size(); ++i)
+        report_.recipients.push_back({.recipient = due_[i],
+                                      .outcome = outcomes[i],
+                                      .host = host.str(),
+                                      .relay = relay,
+                                      .tls = word,
+                                      .held_reason = {},
+                                      .remedy = {}});
+    settled_ = true;
+    co_return false;
+}
+
+void Deliverer::note(Waiting waiting) {
+    if (waiting.weight >= waiting_.weight) waiting_ = std::move(waiting);
+}
+
+void Deliverer::note_verdict(const security::Verdict& verdict, const std::string& relay) {
+    Waiting waiting;
+    waiting.weight = weight_policy;
+    waiting.enhanced = "4.7.5";
+    waiting.relay = relay;
+    waiting.text = verdict.explanation;
+    waiting.remedy = verdict.remedy;
+    waiting.side = verdict.side;
+    waiting.held_reason = "validation-failure";
+    for (const security::TlsResult& result : verdict.results)
+        if (!result.failures.empty()) {
+            waiting.held_reason = to_string(result.failures.front().type);
+            break;
+        }
+    note(std::move(waiting));
+}
+
+void Deliverer::settle_all(RecipientOutcome::Result result, std::string enhanced, std::string text) {
+    report_.recipients.clear();
+    for (const queue::DueRecipient& due : due_)
+        report_.recipients.push_back(
+            {.recipient = due,
+             .outcome = {.result = result, .code = 0, .enhanced = enhanced, .text = text, .command = {}},
+             .host = {},
+             .relay = "none",
+             .tls = "none",
+             .held_reason = {},
+             .remedy = {}});
+    settled_ = true;
+}
+
+void Deliverer::finish() {
+    security::AttemptTrace& trace = report_.trace;
+    if (!settled_) {
+        settle_all(RecipientOutcome::Result::deferred, waiting_.enhanced, waiting_.text);
+        for (DeliveredRecipient& recipient : report_.recipients) {
+            recipient.held_reason = waiting_.held_reason;
+            recipient.remedy = waiting_.remedy;
+            recipient.relay = waiting_.relay;
+        }
+        trace.remedy = waiting_.remedy;
+        trace.side = waiting_.side;
+        trace.summary = waiting_.text;
+        trace.outcome = waiting_.held_reason.empty() ? "deferred" : "held";
+        return;
+    }
+    const RecipientOutcome& first = report_.recipients.front().outcome;
+    const bool same =
+        std::all_of(report_.recipients.begin(), report_.recipients.end(),
+                    [&](const DeliveredRecipient& r) { return r.outcome.result == first.result; });
+    trace.summary = first.text;
+    trace.outcome = "mixed";
+    if (!same) return;
+    switch (first.result) {
+        case RecipientOutcome::Result::delivered:
+            trace.outcome = "delivered";
+            trace.summary =
+                fmt::format("{} tls={}", report_.recipients.front().relay, report_.recipients.front().tls);
+            break;
+        case RecipientOutcome::Result::deferred:
+            trace.outcome = "deferred";
+            break;
+        case RecipientOutcome::Result::failed:
+            trace.outcome = "failed";
+            break;
+    }
+}
+
+MailEnvelope Deliverer::envelope() const {
+    MailEnvelope out;
+    if (const Result<Address> sender = Address::parse(message_.envelope.sender)) out.sender = *sender;
+    out.recipients = addresses_;
+    out.size = body_->size();
+    out.eight_bit = eight_bit(*body_);
+    return out;
+}
+
+}  // namespace sealpost

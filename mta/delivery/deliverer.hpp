@@ -1,0 +1,90 @@
+/// \file Deliverer: one message to one destination, over the hosts in order, to an outcome for each
+/// recipient.
+///
+/// Owns     the walk over hosts and addresses and its limits. What each host must offer and whether it did is
+/// decided in
+///          security/; what the server answers means is decided in smtp/.
+/// Errors   none: every recipient ends delivered, deferred or failed. Any doubt is deferred.
+/// Source   RFC 5321 §5.1, §4.5.4.1; RFC 7672 §2.1.2, §2.2.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mta/delivery/route.hpp"
+#include "mta/delivery/session.hpp"
+#include "queue/manager.hpp"
+
+namespace sealpost {
+
+/// What became of one recipient, with what the log and a DSN say about it.
+struct DeliveredRecipient {
+    queue::DueRecipient recipient;
+    RecipientOutcome outcome;
+    std::string host;         ///< the last host spoken to; empty: none
+    std::string relay;        ///< "mx.example.org[192.0.2.1]:25", or "none"
+    std::string tls;          ///< "Verified(dane)", "Untrusted", "none"; with protocol and cipher behind
+    std::string held_reason;  ///< the policy that holds it; empty: not held by policy
+    std::string remedy;
+};
+
+struct DeliveryReport {
+    std::vector<DeliveredRecipient> recipients;
+    security::AttemptTrace trace;
+    std::vector<security::TlsResult> results;
+    bool destination_dead = false;  ///< no host could be reached at all: let the destination rest
+    std::chrono::steady_clock::time_point connected{};  ///< when the transaction began; zero: never
+
+    explicit DeliveryReport(Domain domain) : trace(std::move(domain)) {}
+};
+
+struct DelivererContext {
+    resolver::Resolver* resolver = nullptr;
+    StsService* sts = nullptr;
+    const RouteSettings* route = nullptr;
+    std::shared_ptr<const security::RuleTable> rules;
+    SessionContext session;
+};
+
+class Deliverer {
+public:
+    Deliverer(DelivererContext context, const queue::Delivery& delivery, const queue::StoredMessage& message);
+    [[nodiscard]] Async<DeliveryReport> run(std::mt19937& random);
+
+private:
+    /// Why recipients without an answer of a server have to wait: the most telling failure so far.
+    struct Waiting {
+        int weight = 0;  ///< policy outweighs protocol, protocol outweighs the network
+        std::string enhanced = "4.4.1";
+        std::string text = "no host could be tried";
+        std::string held_reason;
+        std::string remedy;
+        security::Side side = security::Side::nobody;
+        std::string relay = "none";
+    };
+
+    [[nodiscard]] Async<void> walk_hosts(std::mt19937& random);
+    [[nodiscard]] Async<void> try_host(security::MxHost host);
+    [[nodiscard]] Async<bool> try_address(IpAddress address, StartTls tls);
+    [[nodiscard]] bool settle_without_hosts();
+    void note(Waiting waiting);
+    void note_verdict(const security::Verdict& verdict, const std::string& relay);
+    void settle_all(RecipientOutcome::Result result, std::string enhanced, std::string text);
+    void finish();
+    [[nodiscard]] MailEnvelope envelope() const;
+
+    DelivererContext context_;
+    const queue::StoredMessage& message_;
+    std::shared_ptr<const std::string> body_;
+    std::vector<queue::DueRecipient> due_;
+    std::vector<Address> addresses_;  ///< of due_, in the same order
+    Route route_;
+    DeliveryReport report_;
+    Waiting waiting_;
+    unsigned addresses_tried_ = 0;
+    bool any_connection_ = false;
+    bool settled_ = false;
+    std::size_t hosts_without_address_ = 0;
+};
+
+}  // namespace sealpost

@@ -1,0 +1,204 @@
+#include "mta/delivery/session.hpp"
+
+#include <algorithm>
+
+#include "mta/smtp/dot_stuffer.hpp"
+#include "security/remote_text.hpp"
+
+namespace sealpost {
+namespace {
+
+using security::TlsFacts;
+using security::TlsStage;
+
+constexpr std::size_t body_block = 64 * 1024;
+
+std::string reply_text(const Reply& reply) {
+    return security::printable(fmt::format("{} {}", reply.code, reply.text()), 300);
+}
+
+/// What the end of the opening says about TLS.
+TlsStage stage_of(const SessionOpening& opening) {
+    if (!opening.failure()) return opening.tls() ? TlsStage::established : TlsStage::not_offered;
+    switch (*opening.failure()) {
+        case OpeningFailure::starttls_not_offered:
+            return TlsStage::not_offered;
+        case OpeningFailure::starttls_refused:
+            return TlsStage::refused;
+        case OpeningFailure::unsolicited_bytes:
+            return TlsStage::injected;
+        case OpeningFailure::ehlo_refused:
+            // Without EHLO there is no STARTTLS: under a policy that is the failure to report [DANE-73]. A
+            // server that is busy (4xx) said nothing about TLS [RPT-55].
+            if (opening.tls()) return TlsStage::established;
+            return opening.last_reply().severity() == 4 ? TlsStage::not_reached : TlsStage::not_offered;
+        case OpeningFailure::greeting_refused:
+        case OpeningFailure::protocol:
+            return opening.tls() ? TlsStage::established : TlsStage::not_reached;
+    }
+    return TlsStage::not_reached;
+}
+
+std::string first_word(const Reply& reply) {
+    if (reply.lines.empty()) return {};
+    const std::string& line = reply.lines.front();
+    return security::printable(line.substr(0, line.find(' ')), 255);
+}
+
+}  // namespace
+
+Session::Session(const asio::any_io_executor& executor, const SessionContext& context)
+    : context_(context),
+      connection_(executor, context.settings->session_timeout),
+      opening_(context.helo_name, StartTls::require) {}
+
+Async<Opened> Session::open(Endpoint to, const security::HopDecision& decision, Domain host, StartTls tls) {
+    const DeliverySettings& settings = *context_.settings;
+    opening_ = SessionOpening(context_.helo_name, tls);
+    Opened out;
+    out.facts.remote_ip = to.address.str();
+    const std::optional<IpAddress> source = to.address.is_v4() ? settings.source_ipv4 : settings.source_ipv6;
+    const Result<void> connected = co_await connection_.connect(to, source, settings.connect_timeout);
+    if (!connected) {
+        out.error = connected.error().text;
+        co_return out;
+    }
+    out.connected = true;
+    out.facts.local_ip = connection_.local_ip();
+    Millis limit = settings.greeting_timeout;
+    for (;;) {
+        const Result<Reply> reply = co_await connection_.read_reply(limit);
+        if (!reply) {
+            out.error = reply.error().text;
+            out.facts.stage = opening_.tls() ? TlsStage::established : TlsStage::not_reached;
+            co_return out;
+        }
+        SessionOpening::Step step = opening_.next(*reply, connection_.bytes_follow());
+        if (step.act == SessionOpening::Step::Act::start_tls) {
+            Result<HandshakeFacts> handshake =
+                co_await connection_.start_tls(*context_.tls, decision.sni, settings.handshake_timeout);
+            if (!handshake) {
+                out.facts.stage = TlsStage::handshake_failed;
+                out.facts.detail = handshake.error().text;
+                co_return out;
+            }
+            judge_chain(out, *handshake, decision, host);
+            step = opening_.tls_established();
+        }
+        if (step.act == SessionOpening::Step::Act::send) {
+            limit = limit_of(step.command);
+            const Result<void> sent =
+                co_await connection_.write(std::move(step.command), settings.block_timeout);
+            if (sent) continue;
+            out.error = sent.error().text;
+            out.facts.stage = opening_.tls() ? TlsStage::established : TlsStage::not_reached;
+            co_return out;
+        }
+        may_quit_ = opening_.may_quit();
+        out.ready = step.act == SessionOpening::Step::Act::ready;
+        out.facts.stage = stage_of(opening_);
+        if (out.ready && opening_.starttls_refusal()) out.facts.stage = TlsStage::refused;
+        if (out.facts.stage != TlsStage::established) {
+            const Reply& last =
+                opening_.starttls_refusal() ? *opening_.starttls_refusal() : opening_.last_reply();
+            out.facts.detail =
+                out.facts.stage == TlsStage::not_offered && opening_.failure() != OpeningFailure::ehlo_refused
+                    ? "STARTTLS is not in the EHLO reply"
+                    : reply_text(last);
+        }
+        if (out.ready) out.facts.helo = first_word(opening_.last_reply());
+        if (!out.ready &&
+            (out.facts.stage == TlsStage::not_reached || out.facts.stage == TlsStage::established))
+            out.error =
+                fmt::format("{}: {}", to_string(*opening_.failure()), reply_text(opening_.last_reply()));
+        co_return out;
+    }
+}
+
+void Session::judge_chain(Opened& opened, const HandshakeFacts& handshake,
+                          const security::HopDecision& decision, const Domain& host) const {
+    TlsFacts& facts = opened.facts;
+    facts.protocol = handshake.protocol;
+    facts.cipher = handshake.cipher;
+    const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+    if (decision.dane)
+        facts.dane = security::verify_dane(handshake.chain, decision.dane->tlsa, decision.dane->base_domain,
+                                           decision.dane->reference_names, now);
+    if (decision.web_pki != security::WebPki::no)
+        facts.web_pki = security::verify_web_pki(handshake.chain, *context_.trusted, host, now);
+}
+
+Millis Session::limit_of(std::string_view command) const {
+    const DeliverySettings& s = *context_.settings;
+    if (command.starts_with("EHLO") || command.starts_with("HELO")) return s.helo_timeout;
+    if (command.starts_with("STARTTLS")) return s.starttls_timeout;
+    if (command.starts_with("MAIL")) return s.mail_timeout;
+    if (command.starts_with("RCPT")) return s.rcpt_timeout;
+    if (command.starts_with("DATA")) return s.data_timeout;
+    return s.mail_timeout;
+}
+
+Async<std::vector<RecipientOutcome>> Session::transact(MailEnvelope envelope,
+                                                       std::shared_ptr<const std::string> body) {
+    using Act = MailTransaction::Step::Act;
+    const DeliverySettings& settings = *context_.settings;
+    MailTransaction transaction(std::move(envelope), opening_.extensions());
+    MailTransaction::Step step = transaction.start();
+    Millis limit = settings.mail_timeout;
+    while (step.act != Act::done && step.act != Act::close) {
+        Result<void> sent;
+        if (step.act == Act::send) {
+            limit = limit_of(step.bytes);
+            sent = co_await connection_.write(std::move(step.bytes), settings.block_timeout);
+        } else if (step.act == Act::send_body) {
+            limit = settings.final_timeout;
+            sent = co_await send_body(body);
+        }
+        if (!sent) {
+            lost_after_body_ = transaction.awaiting_final();
+            may_quit_ = false;
+            transaction.lost("4.4.2", sent.error().text);
+            break;
+        }
+        const Result<Reply> reply = co_await connection_.read_reply(limit);
+        if (!reply) {
+            lost_after_body_ = transaction.awaiting_final();
+            may_quit_ = false;
+            transaction.lost(reply.error().code == Errc::protocol ? "4.5.0" : "4.4.2", reply.error().text);
+            break;
+        }
+        step = transaction.next(*reply);
+    }
+    if (step.act == Act::close) may_quit_ = false;
+    co_return transaction.outcomes();
+}
+
+Async<Result<void>> Session::send_body(std::shared_ptr<const std::string> body) {
+    DotStuffer stuffer;
+    std::string_view rest = *body;
+    while (!rest.empty()) {
+        std::string block;
+        stuffer.append(rest.substr(0, body_block), block);
+        rest.remove_prefix(std::min(rest.size(), body_block));
+        const Result<void> sent =
+            co_await connection_.write(std::move(block), context_.settings->block_timeout);
+        if (!sent) co_return tl::unexpected(sent.error());
+    }
+    std::string end;
+    stuffer.finish(end);
+    co_return co_await connection_.write(std::move(end), context_.settings->block_timeout);
+}
+
+Async<void> Session::quit() {
+    if (may_quit_) {
+        may_quit_ = false;
+        std::string command = "QUIT\r\n";
+        const Result<void> sent =
+            co_await connection_.write(std::move(command), context_.settings->quit_timeout);
+        // The answer changes nothing [SMTP-36]; waiting for it keeps our close from resetting the connection.
+        if (sent) co_await connection_.read_reply(context_.settings->quit_timeout);
+    }
+    connection_.close();
+}
+
+}  // namespace sealpost

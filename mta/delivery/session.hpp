@@ -1,0 +1,65 @@
+/// \file Session: one SMTP connection to one address, from connect to the verdict, then a transaction.
+///
+/// Owns     the loop that carries the steps of SessionOpening and MailTransaction over a Connection. It holds
+/// no
+///          protocol of its own: both are pure and say what comes next.
+/// Never    sends an envelope command before the verdict said `deliver`.
+/// Source   RFC 5321 §4.5.3.2 (timeouts); RFC 3207; RFC 7672 §2.2.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/settings.hpp"
+#include "mta/net/connection.hpp"
+#include "mta/smtp/mail_transaction.hpp"
+#include "mta/smtp/session_opening.hpp"
+#include "security/hop.hpp"
+#include "security/verdict.hpp"
+
+namespace sealpost {
+
+struct SessionContext {
+    const DeliverySettings* settings = nullptr;
+    TlsClient* tls = nullptr;
+    const security::TrustStore* trusted = nullptr;
+    std::string helo_name;
+};
+
+/// How the opening ended.
+struct Opened {
+    bool connected = false;
+    bool ready = false;  ///< the opening's own steps ended in `ready`
+    std::string error;   ///< what ended it before TLS could be judged; empty: the facts tell
+    security::TlsFacts facts;
+};
+
+class Session {
+public:
+    Session(const asio::any_io_executor& executor, const SessionContext& context);
+
+    /// Connect, greeting, EHLO, STARTTLS and handshake, second EHLO. `decision` supplies SNI and what to
+    /// judge.
+    [[nodiscard]] Async<Opened> open(Endpoint to, const security::HopDecision& decision, Domain host,
+                                     StartTls tls);
+    /// After a verdict to deliver. `body`: CRLF lines, not dot-stuffed.
+    [[nodiscard]] Async<std::vector<RecipientOutcome>> transact(MailEnvelope envelope,
+                                                                std::shared_ptr<const std::string> body);
+    [[nodiscard]] bool lost_after_body() const { return lost_after_body_; }
+    /// QUIT when the server may be spoken to, and the end of the connection in any case.
+    [[nodiscard]] Async<void> quit();
+
+private:
+    [[nodiscard]] Async<Result<void>> send_body(std::shared_ptr<const std::string> body);
+    [[nodiscard]] Millis limit_of(std::string_view command) const;
+    void judge_chain(Opened& opened, const HandshakeFacts& handshake, const security::HopDecision& decision,
+                     const Domain& host) const;
+
+    SessionContext context_;
+    Connection connection_;
+    SessionOpening opening_;
+    bool may_quit_ = false;
+    bool lost_after_body_ = false;
+};
+
+}  // namespace sealpost

@@ -1,0 +1,151 @@
+#include "mta/net/connection.hpp"
+
+#include <openssl/ssl.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/write.hpp>
+
+#include "mta/net/endpoint.hpp"
+#include "security/remote_text.hpp"
+
+namespace sealpost {
+namespace {
+
+using boost::asio::ip::tcp;
+using boost::system::error_code;
+
+/// Cancellation from above is no error of the network: it ends the coroutine.
+void throw_if_cancelled(const asio::cancellation_state& state) {
+    if (state.cancelled() != asio::cancellation_type::none)
+        throw boost::system::system_error{asio::error::operation_aborted};
+}
+
+tl::unexpected<Error> network_error(std::string_view doing, const error_code& ec) {
+    if (ec == boost::beast::error::timeout) return fail(Errc::timed_out, fmt::format("{}: timed out", doing));
+    if (ec == asio::error::eof || ec == asio::ssl::error::stream_truncated)
+        return fail(Errc::unavailable, fmt::format("{}: the server closed the connection", doing));
+    return fail(Errc::unavailable, fmt::format("{}: {}", doing, security::printable(ec.message())));
+}
+
+}  // namespace
+
+Connection::Connection(const asio::any_io_executor& executor, Millis total)
+    : tcp_(executor), end_(std::chrono::steady_clock::now() + total) {}
+
+void Connection::expire_after(Millis limit) {
+    tcp_.expires_at(std::min(end_, std::chrono::steady_clock::now() + limit));
+}
+
+Async<Result<void>> Connection::connect(Endpoint to, std::optional<IpAddress> source, Millis limit) {
+    const tcp::endpoint target = to_asio(to);
+    error_code ec;
+    if (source) {
+        tcp_.socket().open(target.protocol(), ec);
+        if (!ec) {
+            const Endpoint local{.address = *source, .port = 0};
+            tcp_.socket().bind(to_asio(local), ec);
+        }
+        if (ec)
+            co_return fail(Errc::unavailable,
+                           fmt::format("source address {}: {}", source->str(), ec.message()));
+    }
+    expire_after(limit);
+    const auto [connect_error] = co_await tcp_.async_connect(target, asio::as_tuple(asio::use_awaitable));
+    const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+    throw_if_cancelled(state);
+    if (connect_error) co_return network_error("connect", connect_error);
+    tcp_.socket().set_option(tcp::no_delay(true), ec);  // pipelined groups are whole segments already
+    co_return Result<void>();
+}
+
+Async<Result<HandshakeFacts>> Connection::start_tls(TlsClient& tls, std::string sni, Millis limit) {
+    tls_.emplace(tcp_, tls.context());
+    if (!set_sni(tls_->native_handle(), sni))
+        co_return fail(Errc::protocol, "the SNI cannot be set");
+    expire_after(limit);
+    const auto [ec] =
+        co_await tls_->async_handshake(asio::ssl::stream_base::client, asio::as_tuple(asio::use_awaitable));
+    const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+    throw_if_cancelled(state);
+    if (ec) {
+        if (ec == boost::beast::error::timeout) co_return fail(Errc::timed_out, "handshake timed out");
+        if (ec == asio::error::eof || ec == asio::ssl::error::stream_truncated)
+            co_return fail(Errc::protocol, "the server closed the connection during the handshake");
+        co_return fail(Errc::protocol, security::printable(ec.message()));
+    }
+    co_return handshake_facts(tls_->native_handle());
+}
+
+Async<Result<void>> Connection::write(std::string bytes, Millis limit) {
+    expire_after(limit);
+    error_code ec;
+    if (tls_) {
+        const auto [error, n] =
+            co_await asio::async_write(*tls_, asio::buffer(bytes), asio::as_tuple(asio::use_awaitable));
+        ec = error;
+    } else {
+        const auto [error, n] =
+            co_await asio::async_write(tcp_, asio::buffer(bytes), asio::as_tuple(asio::use_awaitable));
+        ec = error;
+    }
+    const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+    throw_if_cancelled(state);
+    if (ec) co_return network_error("write", ec);
+    co_return Result<void>();
+}
+
+Async<Result<void>> Connection::fill(Millis limit) {
+    expire_after(limit);
+    std::array<char, 8192> block{};
+    error_code ec;
+    std::size_t got = 0;
+    if (tls_) {
+        const auto [error, n] =
+            co_await tls_->async_read_some(asio::buffer(block), asio::as_tuple(asio::use_awaitable));
+        ec = error;
+        got = n;
+    } else {
+        const auto [error, n] =
+            co_await tcp_.async_read_some(asio::buffer(block), asio::as_tuple(asio::use_awaitable));
+        ec = error;
+        got = n;
+    }
+    const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+    throw_if_cancelled(state);
+    if (ec) co_return network_error("read", ec);
+    input_.append(block.data(), got);
+    co_return Result<void>();
+}
+
+Async<Result<Reply>> Connection::read_reply(Millis limit) {
+    // The limit is for the whole reply: a server that drips octets does not restart it.
+    const auto end = std::chrono::steady_clock::now() + limit;
+    for (;;) {
+        if (!input_.empty()) {
+            const ReplyParser::Progress progress = parser_.feed(input_);
+            input_.erase(0, progress.consumed);
+            if (progress.state == ReplyParser::State::failed)
+                co_return fail(Errc::protocol, fmt::format("malformed reply: {}", parser_.why()));
+            if (progress.state == ReplyParser::State::done) co_return parser_.take();
+        }
+        const auto left = std::chrono::duration_cast<Millis>(end - std::chrono::steady_clock::now());
+        if (left <= Millis::zero()) co_return fail(Errc::timed_out, "read: timed out");
+        const Result<void> filled = co_await fill(left);
+        if (!filled) co_return tl::unexpected(filled.error());
+    }
+}
+
+std::string Connection::local_ip() const {
+    error_code ec;
+    const tcp::endpoint local = tcp_.socket().local_endpoint(ec);
+    return ec ? std::string() : from_asio(local).address.str();
+}
+
+void Connection::close() {
+    tcp_.close();
+}
+
+}  // namespace sealpost

@@ -1,0 +1,73 @@
+#include "mta/net/tls_client.hpp"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+namespace sealpost {
+namespace {
+
+// Forward secrecy and AEAD first; CBC with SHA-2 or SHA-1 MACs last, for servers that would otherwise get
+// cleartext. Level 2: no RSA or DH under 2048 bits, no SHA-1 signatures.
+constexpr const char* tls12_ciphers =
+    "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:!aNULL:!eNULL:!PSK:!SRP:!DSS:@"
+    "SECLEVEL=2";
+constexpr std::streamsize max_ca_file = 16 << 20;
+
+int accept_any_chain(X509_STORE_CTX*, void*) {
+    return 1;
+}
+
+}  // namespace
+
+Result<TlsClient> TlsClient::create(const TlsSettings& settings) {
+    boost::asio::ssl::context context(boost::asio::ssl::context::tls_client);
+    SSL_CTX* raw = context.native_handle();
+    const int lowest = settings.min_version == "1.3" ? TLS1_3_VERSION : TLS1_2_VERSION;
+    SSL_CTX_set_options(raw, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    if (SSL_CTX_set_min_proto_version(raw, lowest) != 1 || SSL_CTX_set_cipher_list(raw, tls12_ciphers) != 1)
+        return fail(Errc::configuration, "OpenSSL refuses the TLS profile");
+    SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_verify(raw, SSL_VERIFY_NONE, nullptr);
+    SSL_CTX_set_cert_verify_callback(raw, accept_any_chain, nullptr);
+    return TlsClient(std::move(context));
+}
+
+HandshakeFacts handshake_facts(SSL* ssl) {
+    HandshakeFacts facts;
+    facts.protocol = SSL_get_version(ssl);
+    if (const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl); cipher != nullptr)
+        facts.cipher = SSL_CIPHER_standard_name(cipher);
+    facts.chain = security::PeerChain::of(SSL_get_peer_cert_chain(ssl));
+    return facts;
+}
+
+bool set_sni(SSL* ssl, const std::string& name) {
+    // The macro SSL_set_tlsext_host_name() without its C cast.
+    std::string copy = name;
+    return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, copy.data()) == 1;
+}
+
+Result<security::TrustStore> load_trust_store(std::string_view key, const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    if (!in)
+        return fail(
+            Errc::configuration,
+            fmt::format("{} '{}' cannot be read ({}): install the package ca-certificates, or name another "
+                        "file of PEM certificates",
+                        key, path, std::strerror(errno)));
+    std::string pem(static_cast<std::size_t>(max_ca_file) + 1, '\0');
+    in.read(pem.data(), static_cast<std::streamsize>(pem.size()));
+    if (in.gcount() > max_ca_file)
+        return fail(Errc::configuration, fmt::format("{} '{}' is larger than 16 MiB", key, path));
+    pem.resize(static_cast<std::size_t>(in.gcount()));
+    Result<security::TrustStore> store = security::TrustStore::from_pem(pem);
+    if (!store) return fail(fmt::format("{} '{}'", key, path), store.error());
+    return store;
+}
+
+}  // namespace sealpost

@@ -1,0 +1,172 @@
+#include "mta/sts/sts_service.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/co_spawn.hpp>
+
+#include "mta/daemon/clock.hpp"
+
+namespace sealpost {
+namespace {
+
+using security::StsMemory;
+using security::StsState;
+using security::StsStep;
+
+constexpr Millis refresh_pause = std::chrono::minutes(10);
+constexpr std::size_t refresh_batch = 100;
+
+}  // namespace
+
+StsService::StsService(asio::any_io_executor executor, TaskGroup& tasks, resolver::Resolver& resolver,
+                       StoreThread& store, const StsSettings& settings, PolicyFetcher fetcher)
+    : executor_(std::move(executor)),
+      tasks_(tasks),
+      resolver_(resolver),
+      store_(store),
+      settings_(settings),
+      fetcher_(std::move(fetcher)) {}
+
+void StsService::start() {
+    if (settings_.enabled) tasks_.spawn(refresh());
+}
+
+Async<StsState> StsService::lookup(Domain domain) {
+    if (!settings_.enabled) {
+        StsState off;
+        off.why = "MTA-STS is switched off (mta_sts.enabled)";
+        co_return off;
+    }
+    Async<StsState> work = lookup_here(std::move(domain));
+    co_return co_await asio::co_spawn(executor_, std::move(work), asio::use_awaitable);
+}
+
+Async<StsState> StsService::lookup_here(Domain domain) {
+    resolver::Question question{"_mta-sts." + domain.str(), security::RrType::txt};
+    const security::DnsAnswer txt = co_await resolver_.resolve(std::move(question));
+    const Result<StsMemory> memory = co_await recall(domain);
+    if (!memory) {
+        // The cache is the only defence against suppressed discovery: without it we do not know, and wait.
+        StsState unknown;
+        unknown.txt = security::StsTxt::failed;
+        unknown.cache_failed = true;
+        unknown.why = fmt::format("the cache of policies cannot be read: {}", memory.error().text);
+        co_return unknown;
+    }
+    const StsStep step = security::decide_sts_step(txt, *memory, wall_clock(), settings_.retry_after);
+    if (!step.fetch) co_return security::sts_from_memory(step, *memory);
+    const Outcome outcome = co_await fetch_once(domain, step.id);
+    if (*outcome) co_return security::sts_from_fetch(step, (*outcome)->policy);
+    co_return security::sts_from_failure(step, *memory, outcome->error());
+}
+
+Async<Result<StsMemory>> StsService::recall(Domain domain) {
+    const security::StsClock now = wall_clock();
+    if (const auto found = memory_.find(domain); found != memory_.end()) {
+        if (found->second.policy && found->second.expires <= now) found->second.policy.reset();  // STS-49
+        co_return found->second;
+    }
+    std::function<Result<std::optional<queue::CachedStsPolicy>>(queue::Store&)> work =
+        [domain, now](queue::Store& store) { return store.sts_cache().get(domain, now); };
+    const Result<std::optional<queue::CachedStsPolicy>> row = co_await store_.run(std::move(work));
+    if (!row) co_return tl::unexpected(row.error());
+    StsMemory memory;
+    if (*row) {
+        memory.policy = (*row)->policy;
+        memory.id = (*row)->id;
+        memory.expires = (*row)->expires_at;
+    }
+    remember(domain, memory);
+    co_return memory;
+}
+
+void StsService::remember(const Domain& domain, StsMemory memory) {
+    // The database holds every policy; this map is only in front of it and may forget.
+    if (memory_.size() >= settings_.max_cached && !memory_.contains(domain)) memory_.erase(memory_.begin());
+    memory_.insert_or_assign(domain, std::move(memory));
+}
+
+Async<StsService::Outcome> StsService::fetch_once(Domain domain, std::string id) {
+    auto done = Completion<Outcome>::create(executor_);
+    auto flight = flights_.find(domain);
+    if (flight == flights_.end()) {
+        if (flights_.size() >= settings_.max_fetches) {
+            security::StsFetchFailure busy{security::ResultType::sts_policy_fetch_error,
+                                           "too many policies are being fetched (mta_sts.max_fetches)"};
+            co_return std::make_shared<FetchOutcome>(tl::unexpected(std::move(busy)));
+        }
+        flight = flights_.emplace(domain, Flight{}).first;
+        tasks_.spawn(fly(domain, std::move(id)));
+    }
+    flight->second.waiting.push_back(done);
+    const auto limit = settings_.fetch_timeout + std::chrono::seconds(5);
+    Result<Outcome> outcome = co_await done->wait(limit);
+    if (outcome) co_return std::move(*outcome);
+    security::StsFetchFailure late{security::ResultType::sts_policy_fetch_error, outcome.error().text};
+    co_return std::make_shared<FetchOutcome>(tl::unexpected(std::move(late)));
+}
+
+Async<void> StsService::fly(Domain domain, std::string id) {
+    FetchOutcome fetched = co_await fetcher_.fetch(domain);
+    const auto outcome = std::make_shared<FetchOutcome>(std::move(fetched));
+    const security::StsClock now = wall_clock();
+    const auto known = memory_.find(domain);
+    StsMemory memory;
+    if (known != memory_.end()) memory = known->second;
+    if (*outcome) {
+        memory = StsMemory{};
+        memory.policy = (*outcome)->policy;
+        memory.id = id;
+        memory.expires = now + (*outcome)->policy.max_age;
+        spdlog::info("mta-sts: {}: policy fetched, mode {}, id {}", domain,
+                     to_string((*outcome)->policy.mode), id);
+    } else {
+        memory.failed_id = id;
+        memory.failed_at = now;
+        memory.failure = outcome->error().type;
+        memory.failure_reason = outcome->error().reason;
+        spdlog::warn("mta-sts: {}: policy not fetched ({}): {}", domain, to_string(outcome->error().type),
+                     outcome->error().reason);
+    }
+    remember(domain, memory);
+    std::function<Result<int>(queue::Store&)> work = [domain, id, outcome,
+                                                      now](queue::Store& store) -> Result<int> {
+        const Result<void> stored =
+            *outcome ? store.sts_cache().put(domain, id, (*outcome)->body, (*outcome)->policy, now)
+                     : store.sts_cache().note_failure(domain, outcome->error().reason, now);
+        if (!stored) return tl::unexpected(stored.error());
+        return 0;
+    };
+    const Result<int> stored = co_await store_.run(std::move(work));
+    if (!stored)
+        spdlog::error("mta-sts: {}: the policy could not be stored: {}", domain, stored.error().text);
+    const auto flight = flights_.find(domain);
+    if (flight == flights_.end()) co_return;
+    const Flight landed = std::move(flight->second);
+    flights_.erase(flight);
+    for (const auto& waiting : landed.waiting) waiting->set(outcome);
+}
+
+Async<void> StsService::refresh() {
+    for (;;) {
+        asio::steady_timer pause(executor_, refresh_pause);
+        co_await pause.async_wait(asio::use_awaitable);
+        const security::StsClock now = wall_clock();
+        const security::StsClock before = now - settings_.refresh_after;
+        std::function<Result<queue::StsPage>(queue::Store&)> work =
+            [before, now](queue::Store& store) {
+                return store.sts_cache().fetched_before(before, refresh_batch, now);
+            };
+        const Result<queue::StsPage> stale = co_await store_.run(std::move(work));
+        if (!stale) continue;
+        for (const queue::CachedStsPolicy& policy : stale->policies) {
+            // Irrespective of the TXT record: its absence must not let a policy run out [STS-53].
+            const Outcome outcome = co_await fetch_once(policy.domain, policy.id);
+            if (!*outcome && policy.policy.mode != security::StsMode::none)
+                spdlog::warn("mta-sts: {}: refresh failed, the cached policy ends {}: {}", policy.domain,
+                             policy.expires_at.time_since_epoch().count() / 1000, outcome->error().reason);
+        }
+    }
+}
+
+}  // namespace sealpost
