@@ -74,18 +74,26 @@ void log_line(std::string_view program, std::string_view text) {
     logger(program)->info("{}", security::printable(text, JsonFormatter::max_line));
 }
 
+namespace {
+
+/// As Postfix writes them: two significant digits below ten seconds, whole seconds above.
+std::string seconds(Millis ms) {
+    const double value = static_cast<double>(ms.count()) / 1000.0;
+    return value < 10.0 ? fmt::format("{:.2g}", value) : fmt::format("{:.0f}", value);
+}
+
+}  // namespace
+
 std::string format_delivery(const DeliveryLine& line) {
-    const auto seconds = [](Millis ms) { return static_cast<double>(ms.count()) / 1000.0; };
     std::string reason = line.text;
     for (char& c : reason) {
         if (c == '(') c = '[';
         if (c == ')') c = ']';
     }
-    return fmt::format(
-        "{}: to=<{}>, relay={}, delay={:.2g}, delays={:.2g}/{:.2g}/{:.2g}/{:.2g}, dsn={}, status={} ({}) "
-        "tls={}",
-        line.queue_id, line.recipient, line.relay, seconds(line.total), seconds(line.before), 0.0,
-        seconds(line.connecting), seconds(line.sending), line.dsn, line.status, reason, line.tls);
+    return fmt::format("{}: to=<{}>, relay={}, delay={}, delays={}/{}/{}/{}, dsn={}, status={} ({}) tls={}",
+                       line.queue_id, line.recipient, line.relay, seconds(line.total), seconds(line.before),
+                       0, seconds(line.connecting), seconds(line.sending), line.dsn, line.status, reason,
+                       line.tls);
 }
 
 }  // namespace sealpost
