@@ -1,5 +1,7 @@
 #include "security/verdict.hpp"
 
+#include <algorithm>
+
 namespace sealpost::security {
 namespace {
 
@@ -135,6 +137,13 @@ Verdict without_tls(const HopDecision& decision, const TlsFacts& facts, const Do
     return v;
 }
 
+/// An MTA-STS policy vouches for the host, not the rule's own `match`.
+bool names_host_by_sts(const HopDecision& decision) {
+    return decision.sts_listed &&
+           std::any_of(decision.policies.begin(), decision.policies.end(),
+                       [](const AppliedPolicy& policy) { return policy.type == PolicyType::sts; });
+}
+
 Verdict with_tls(const HopDecision& decision, const TlsFacts& facts, const Domain& host) {
     if (decision.dane) {
         if (const Failure f = chain_failure(facts.dane, true); f.type != ResultType::none)
@@ -156,7 +165,8 @@ Verdict with_tls(const HopDecision& decision, const TlsFacts& facts, const Domai
     v.achieved = Achieved::untrusted;
     if (decision.web_pki == WebPki::require) {
         v.achieved = Achieved::verified;
-        v.by = decision.reason == HopReason::rule_authenticated ? "webpki" : "sts";
+        v.by = decision.reason != HopReason::rule_authenticated && names_host_by_sts(decision) ? "sts"
+                                                                                               : "webpki";
     }
     if (decision.dane) {
         // Over an insecure MX set DANE vouches for the host and not for the choice of it [DANE-09].
