@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <ctime>
+#include <initializer_list>
 #include <utility>
 
-#include "queue/rows.hpp"
+#include "config/address.hpp"
 #include "security/remote_text.hpp"
 
 namespace sealpost::queue {
@@ -219,34 +220,14 @@ std::string headers_of(std::string_view body, std::size_t max) {
 }
 
 /// A boundary that stands nowhere in the parts.
-std::string boundary_for(MessageId id, std::string_view returned) {
+std::string boundary_for(MessageId id, std::initializer_list<std::string_view> parts) {
     for (unsigned n = 0;; ++n) {
         std::string boundary = fmt::format("=_{}/{}", id, n);
-        if (returned.find("--" + boundary) == std::string_view::npos) return boundary;
+        const bool found = std::any_of(parts.begin(), parts.end(), [&boundary](std::string_view part) {
+            return part.find("--" + boundary) != std::string_view::npos;
+        });
+        if (!found) return boundary;
     }
-}
-
-/// Whether the address may stand in a To field as it is, so that it can neither end the field nor name a
-/// second one. The listener took it apart already; here it comes back from a database.
-bool fits_a_header(std::string_view address) {
-    const std::size_t at = address.rfind('@');
-    if (at == std::string_view::npos || at == 0 || at + 1 == address.size() || address.size() > 900)
-        return false;
-    if (std::any_of(address.begin(), address.end(),
-                    [](char c) { return static_cast<unsigned char>(c) < 32 || c == 127; }))
-        return false;
-    constexpr std::string_view specials = "<>()\",; \\";
-    const std::string_view local = address.substr(0, at);
-    const bool quoted = local.size() >= 2 && local.front() == '"' && local.back() == '"';
-    return address.find_first_of(specials, at) == std::string_view::npos &&
-           (quoted || local.find_first_of(specials) == std::string_view::npos);
-}
-
-std::string lower(std::string_view text) {
-    std::string out{text};
-    for (char& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
 }
 
 }  // namespace
@@ -259,16 +240,20 @@ std::string_view final_mailbox(std::string_view path) {
 }
 
 std::optional<NewMessage> build_failure_dsn(const FailureDsn& dsn) {
-    const std::string_view to = final_mailbox(dsn.original->sender);
-    if (!fits_a_header(to) || dsn.recipients.empty()) return std::nullopt;
+    // Parsed again, for it comes back from a database and stands in a header as it is.
+    const auto address = Address::parse(final_mailbox(dsn.original->sender), AddressCharset::utf8);
+    if (!address || dsn.recipients.empty()) return std::nullopt;
+    const std::string to = address->str();
 
     const bool whole =
         !dsn.headers_only && dsn.original_body.size() <= dsn.return_size && well_formed(dsn.original_body);
     const std::string headers = whole ? std::string{} : headers_of(dsn.original_body, dsn.return_size);
     const std::string_view returned = whole ? dsn.original_body : std::string_view{headers};
     const bool eight_bit = has_8bit(returned);
-    const bool utf8 = has_8bit(to);
-    const std::string boundary = boundary_for(dsn.id, returned);
+    const bool utf8 = address->needs_utf8();
+    const std::string text = text_part(dsn);
+    const std::string status = status_part(dsn);
+    const std::string boundary = boundary_for(dsn.id, {text, status, returned});
     const std::string part = fmt::format("\r\n--{}\r\n", boundary);
     const std::string_view encoding = eight_bit ? "8bit" : "7bit";
 
@@ -285,10 +270,10 @@ std::optional<NewMessage> build_failure_dsn(const FailureDsn& dsn) {
     out += "\r\nThis is a notice in MIME format (RFC 3464).\r\n";
     out += part;
     out += "Content-Description: Notification\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n";
-    out += text_part(dsn);
+    out += text;
     out += part;
     out += "Content-Description: Delivery report\r\nContent-Type: message/delivery-status\r\n\r\n";
-    out += status_part(dsn);
+    out += status;
     out += part;
     out += fmt::format("Content-Description: {}\r\nContent-Type: {}\r\nContent-Transfer-Encoding: {}\r\n\r\n",
                        whole ? "Undelivered message" : "Headers of the undelivered message",
@@ -302,10 +287,8 @@ std::optional<NewMessage> build_failure_dsn(const FailureDsn& dsn) {
     message.envelope.protocol = "local";
     message.envelope.received_at = dsn.date;
     message.envelope.expires_at = dsn.expires_at;
-    message.recipients.push_back({.address = std::string{to},
-                                  .domain = lower(to.substr(to.rfind('@') + 1)),
-                                  .orcpt = {},
-                                  .notify = "NEVER"});
+    message.recipients.push_back(
+        {.address = to, .domain = address->host_str(), .orcpt = {}, .notify = "NEVER"});
     return message;
 }
 

@@ -41,8 +41,9 @@ struct FailureDsn {
     bool headers_only = false;                ///< RET=HDRS
 };
 
-/// nullopt: there is nobody to tell. The result is a complete message from <> to the sender; its one
-/// recipient's `domain` is the sender's domain in lower case as written.
+/// nullopt: there is nobody to tell (the null sender, or one that is not an address). The result is a
+/// complete message from <> to the sender; the `domain` of its one recipient is in A-labels, or an address
+/// literal.
 [[nodiscard]] std::optional<NewMessage> build_failure_dsn(const FailureDsn& dsn);
 
 /// The mailbox of a reverse-path, a source route left out (RFC 5321 §6.1).
