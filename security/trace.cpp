@@ -1,5 +1,6 @@
 #include "security/trace.hpp"
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "security/rdata.hpp"
@@ -13,10 +14,20 @@ namespace json = boost::json;
 constexpr int schema = 1;
 constexpr std::size_t max_records = 20;  // of one answer, in the trace; the decision has seen all
 constexpr std::size_t max_hops = 20;
+constexpr std::size_t max_sessions = 20;       // of one hop
+constexpr std::size_t max_stored = 8U << 20U;  // far beyond what to_json() makes; more is not rendered
 constexpr std::size_t max_text = 400;
 
 std::string text(std::string_view in) {
     return printable(in, max_text);
+}
+
+/// Text of ours, or what text() made of theirs: cut, and escaped only where it is not printable after all, so
+/// that an escape stays readable.
+std::string shown(std::string_view in) {
+    const bool clean = std::all_of(in.begin(), in.end(), [](char c) { return c >= ' ' && c <= '~'; });
+    if (!clean) return text(in);
+    return in.size() <= max_text ? std::string(in) : fmt::format("{}...", in.substr(0, max_text - 3));
 }
 
 std::string record_text(RrType type, const std::vector<std::uint8_t>& octets) {
@@ -36,7 +47,7 @@ std::string record_text(RrType type, const std::vector<std::uint8_t>& octets) {
             if (const Result<std::string> txt = parse_txt_rdata(octets)) return text(*txt);
             break;
         case RrType::tlsa:
-            return text(TlsaRecord::parse(octets).str());
+            return shown(TlsaRecord::parse(octets).str());
     }
     return fmt::format("malformed, {} octets", octets.size());
 }
@@ -65,7 +76,10 @@ json::object lookup(const DnsAnswer& answer) {
 
 json::array strings(const std::vector<std::string>& in) {
     json::array out;
-    for (const std::string& s : in) out.emplace_back(text(s));
+    for (const std::string& s : in) {
+        if (out.size() == max_records) break;
+        out.emplace_back(text(s));
+    }
     return out;
 }
 
@@ -109,7 +123,7 @@ json::array tlsa_array(const TlsaSet& set) {
     for (const TlsaAssessment& assessed : set.records) {
         if (out.size() == max_records) break;
         json::object record;
-        record["record"] = text(assessed.record.str());
+        record["record"] = shown(assessed.record.str());
         record["meaning"] = assessed.record.describe();
         record["use"] = to_string(assessed.use);
         if (!assessed.why.empty()) record["why"] = text(assessed.why);
@@ -215,8 +229,12 @@ json::object hop_object(const HopTrace& hop) {
         if (!hop.decision->results.empty()) out["tlsrpt"] = results_array(hop.decision->results);
     }
     json::array sessions;
-    for (const SessionTrace& session : hop.sessions) sessions.emplace_back(session_object(session));
+    for (const SessionTrace& session : hop.sessions) {
+        if (sessions.size() == max_sessions) break;
+        sessions.emplace_back(session_object(session));
+    }
     out["sessions"] = std::move(sessions);
+    if (hop.sessions.size() > max_sessions) out["more_sessions"] = hop.sessions.size() - max_sessions;
     return out;
 }
 
@@ -228,9 +246,9 @@ public:
     [[nodiscard]] std::string str(std::string_view key) const {
         const json::value* v = find(key);
         if (v == nullptr) return {};
-        if (const json::string* s = v->if_string()) return text(std::string_view(s->data(), s->size()));
+        if (const json::string* s = v->if_string()) return shown(std::string_view(s->data(), s->size()));
         if (v->is_bool()) return v->get_bool() ? "yes" : "no";
-        return json::serialize(*v);
+        return v->is_number() ? json::serialize(*v) : std::string();  // a list or an object is no word
     }
     [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
     [[nodiscard]] const json::array& list(std::string_view key) const {
@@ -249,7 +267,7 @@ private:
 
 std::string string_of(const json::value& v) {
     const json::string* s = v.if_string();
-    return s != nullptr ? text(std::string_view(s->data(), s->size())) : std::string();
+    return s != nullptr ? shown(std::string_view(s->data(), s->size())) : std::string();
 }
 
 void render_remedy(std::string& out, const View& from, std::string_view indent) {
@@ -351,6 +369,9 @@ std::string to_json(const AttemptTrace& trace) {
 }
 
 Result<std::string> render_trace(std::string_view stored) {
+    if (stored.size() > max_stored)
+        return fail(Errc::invalid,
+                    fmt::format("a trace of {} octets; at most {} are read", stored.size(), max_stored));
     boost::system::error_code ec;
     const json::value value = json::parse(json::string_view(stored.data(), stored.size()), ec);
     if (ec) return fail(Errc::invalid, "the trace is not JSON");
