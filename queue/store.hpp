@@ -141,7 +141,7 @@ public:
     [[nodiscard]] Result<std::size_t> retry_now(MessageId message, Time now);
     /// Administrator: the message goes away unsent, without a DSN. Deliveries in flight end in `unknown`.
     [[nodiscard]] Result<void> remove(MessageId id);
-    /// Administrator: a frozen message (damaged recipients excepted) is due again, if it is whole.
+    /// Administrator: a frozen message is due again; what is still damaged freezes again when it is read.
     [[nodiscard]] Result<void> thaw(MessageId id, Time now);
 
     /// Deletes old traces and TLS results, `limit` rows a call at most; true: call again.

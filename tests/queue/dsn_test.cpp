@@ -163,7 +163,8 @@ TEST_SUITE("queue/dsn") {
         check_lines(text);
         CHECK_FALSE(has(text, "\r\nBcc:"));
         CHECK_FALSE(has(text, "\r\nContent-Type: text/html"));
-        CHECK(count(text, "\r\n--=_" + f.dsn.id.str() + "/0") == 4);
+        CHECK_FALSE(has(text, "\r\n--=_" + f.dsn.id.str() + "/0"));
+        CHECK(count(text, "\r\n--=_" + f.dsn.id.str() + "/1") == 4);
         for (const char c : text) REQUIRE(static_cast<unsigned char>(c) < 127);
     }
 
