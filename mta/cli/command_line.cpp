@@ -20,6 +20,8 @@ constexpr const char* footer =
     "69 the daemon is of another version, 70 a bug, 74 output failed, 75 no daemon or try later,\n"
     "77 not permitted, 78 wrong configuration.\n"
     "A command's own help: sealpost COMMAND --help";
+constexpr const char* command_footer =
+    "Options of every command: -c FILE, --socket PATH; see `sealpost --help`";
 
 /// What was written, before it is understood.
 struct Words {
@@ -108,10 +110,10 @@ Understood<Command> report_build(const CLI::App& app, const Words& words,
 class Parser {
 public:
     explicit Parser(std::chrono::system_clock::time_point now) : now_(now) {
-        app_.fallthrough();  // the global options may stand after the command, too
-        app_.require_subcommand(1);
+        app_.fallthrough();             // the global options may stand after the command, too
+        app_.require_subcommand(0, 1);  // none at all is told by us: CLI11 would not name a misspelt one
         app_.set_version_flag("--version", fmt::format("sealpost {}", version()));
-        app_.footer(footer);
+        app_.footer(command_footer);  // which the commands below inherit
         app_.add_option("-c,--config", line_.config_file,
                         "Configuration file; by default " + line_.config_file +
                             ", or the built-in defaults where that is missing")
@@ -123,6 +125,7 @@ public:
         add_config();
         add_queue();
         add_others();
+        app_.footer(footer);
     }
 
     tl::expected<CommandLine, Ended> parse(std::vector<std::string> arguments) {
@@ -138,6 +141,7 @@ public:
         }
         line_.config_named = app_.count("--config") > 0;
         if (app_.count("--socket") > 0) line_.socket = socket_;
+        if (!understand_) return tl::unexpected(usage("give a command"));
         auto command = understand_();
         if (!command) return tl::unexpected(usage(command.error().why));
         line_.command = std::move(*command);
@@ -147,11 +151,16 @@ public:
 private:
     using Understand = Understood<Command> (*)(const CLI::App&, const Words&);
 
-    static Ended usage(std::string_view why) {
+    [[nodiscard]] Ended usage(std::string_view why) const {
+        std::string path = "sealpost";
+        for (const CLI::App* at = &app_; !at->get_subcommands().empty();) {
+            at = at->get_subcommands().front();
+            path += ' ' + at->get_name();
+        }
         // CLI11 quotes arguments as they were given.
         return {ExitCode::usage,
                 {},
-                fmt::format("sealpost: {}; see `sealpost --help`\n", security::printable(why, 500))};
+                fmt::format("sealpost: {}; see `{} --help`\n", security::printable(why, 500), path)};
     }
 
     CLI::App* add(CLI::App& parent, const char* name, const char* what, Understand understand) {
@@ -179,7 +188,7 @@ private:
 
     void add_config() {
         CLI::App* const config = app_.add_subcommand("config", "Check or show the configuration");
-        config->require_subcommand(1);
+        config->require_subcommand(0, 1);
         add_json(add(*config, "check", "Name every problem of the configuration files, with file and line",
                      [](const CLI::App&, const Words&) -> Understood<Command> { return ConfigCheck{}; }));
         CLI::App* const show =
@@ -191,7 +200,7 @@ private:
 
     void add_queue() {
         CLI::App* const queue = app_.add_subcommand("queue", "Look at the queue and move mail in it");
-        queue->require_subcommand(1);
+        queue->require_subcommand(0, 1);
 
         CLI::App* const list =
             add(*queue, "list", "List recipients that wait, oldest message first", queue_list);
@@ -201,10 +210,10 @@ private:
         list->add_option("--state", words_.state, "Only those that are queued, active, parked or frozen")
             ->type_name("STATE");
         list->add_flag("--held", words_.held, "Only mail that a security policy holds back");
-        list->add_option("--limit", words_.limit, "At most so many")
+        list->add_option("--limit", words_.limit,
+                         fmt::format("At most so many: 1 to {}, default {}", max_listed, words_.limit))
             ->type_name("N")
-            ->check(CLI::Range(std::size_t{1}, max_listed))
-            ->capture_default_str();
+            ->check(CLI::Range(std::size_t{1}, max_listed).description(""));
         list->add_option("--after", words_.after, "Go on where an earlier list ended (its 'next')")
             ->type_name("CURSOR");
         add_json(list);
@@ -234,7 +243,7 @@ private:
         add_json(trace);
 
         CLI::App* const report = app_.add_subcommand("report", "TLS reports (RFC 8460)");
-        report->require_subcommand(1);
+        report->require_subcommand(0, 1);
         CLI::App* const build =
             report->add_subcommand("build", "Print the TLS reports of a day, one JSON document a line");
         build->callback(
