@@ -90,8 +90,7 @@ Async<Result<FetchOutcome>> PolicyFetcher::get(Domain host, IpAddress address) {
     const asio::any_io_executor executor = co_await asio::this_coro::executor;
     beast::ssl_stream<beast::tcp_stream> stream(executor, tls_.context());
     beast::get_lowest_layer(stream).expires_never();  // the caller's deadline is over all of it
-    if (!set_sni(stream.native_handle(), host.str()))
-        co_return fetch_error("the SNI cannot be set");
+    if (!set_sni(stream.native_handle(), host.str())) co_return fetch_error("the SNI cannot be set");
     const asio::ip::tcp::endpoint target = to_asio({.address = address, .port = settings_.port});
     const auto [connect_error] =
         co_await beast::get_lowest_layer(stream).async_connect(target, asio::as_tuple(asio::use_awaitable));

@@ -2,8 +2,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include <boost/asio/co_spawn.hpp>
-
 #include "mta/daemon/clock.hpp"
 
 namespace sealpost {
@@ -15,6 +13,7 @@ using security::StsStep;
 
 constexpr Millis refresh_pause = std::chrono::minutes(10);
 constexpr std::size_t refresh_batch = 100;
+constexpr Millis lookup_slack = std::chrono::minutes(2);  // the TXT question and the disk, beside the fetch
 
 }  // namespace
 
@@ -37,27 +36,49 @@ Async<StsState> StsService::lookup(Domain domain) {
         off.why = "MTA-STS is switched off (mta_sts.enabled)";
         co_return off;
     }
-    Async<StsState> work = lookup_here(std::move(domain));
-    co_return co_await asio::co_spawn(executor_, std::move(work), asio::use_awaitable);
+    // By Completion and not by co_spawn across the threads: a cancelled caller does not have to wait for our
+    // thread, which waits for it when the daemon ends.
+    auto done = Completion<StsState>::create(co_await asio::this_coro::executor);
+    asio::post(executor_, [this, domain, done] { tasks_.spawn(answer(domain, done)); });
+    Result<StsState> state = co_await done->wait(settings_.fetch_timeout + lookup_slack);
+    if (state) co_return std::move(*state);
+    StsState unknown;  // nobody knows whether a policy is in force
+    unknown.txt = security::StsTxt::failed;
+    unknown.cache_failed = true;
+    unknown.why = fmt::format("the MTA-STS lookup did not end: {}", state.error().text);
+    co_return unknown;
+}
+
+Async<void> StsService::answer(Domain domain, std::shared_ptr<Completion<StsState>> done) {
+    StsState state = co_await lookup_here(std::move(domain));
+    done->set(std::move(state));
 }
 
 Async<StsState> StsService::lookup_here(Domain domain) {
     resolver::Question question{"_mta-sts." + domain.str(), security::RrType::txt};
     const security::DnsAnswer txt = co_await resolver_.resolve(std::move(question));
     const Result<StsMemory> memory = co_await recall(domain);
-    if (!memory) {
-        // The cache is the only defence against suppressed discovery: without it we do not know, and wait.
-        StsState unknown;
-        unknown.txt = security::StsTxt::failed;
-        unknown.cache_failed = true;
-        unknown.why = fmt::format("the cache of policies cannot be read: {}", memory.error().text);
-        co_return unknown;
-    }
+    if (!memory) co_return co_await without_memory(domain, txt, memory.error().text);
     const StsStep step = security::decide_sts_step(txt, *memory, wall_clock(), settings_.retry_after);
     if (!step.fetch) co_return security::sts_from_memory(step, *memory);
     const Outcome outcome = co_await fetch_once(domain, step.id);
     if (*outcome) co_return security::sts_from_fetch(step, (*outcome)->policy);
     co_return security::sts_from_failure(step, *memory, outcome->error());
+}
+
+Async<StsState> StsService::without_memory(Domain domain, security::DnsAnswer txt, std::string why) {
+    // The cache is the only defence against suppressed discovery: without it we know the policy only if it
+    // can be fetched now, which also replaces a damaged row; otherwise every hop waits.
+    const StsStep step = security::decide_sts_step(txt, StsMemory{}, wall_clock(), settings_.retry_after);
+    if (step.fetch) {
+        const Outcome outcome = co_await fetch_once(domain, step.id);
+        if (*outcome) co_return security::sts_from_fetch(step, (*outcome)->policy);
+    }
+    StsState unknown;
+    unknown.txt = security::StsTxt::failed;
+    unknown.cache_failed = true;
+    unknown.why = fmt::format("the cache of policies cannot be read: {}", why);
+    co_return unknown;
 }
 
 Async<Result<StsMemory>> StsService::recall(Domain domain) {
@@ -70,6 +91,8 @@ Async<Result<StsMemory>> StsService::recall(Domain domain) {
         [domain, now](queue::Store& store) { return store.sts_cache().get(domain, now); };
     const Result<std::optional<queue::CachedStsPolicy>> row = co_await store_.run(std::move(work));
     if (!row) co_return tl::unexpected(row.error());
+    // A fetch may have ended while the disk was asked; what it left here is newer than the row.
+    if (const auto found = memory_.find(domain); found != memory_.end()) co_return found->second;
     StsMemory memory;
     if (*row) {
         memory.policy = (*row)->policy;
@@ -110,25 +133,34 @@ Async<void> StsService::fly(Domain domain, std::string id) {
     FetchOutcome fetched = co_await fetcher_.fetch(domain);
     const auto outcome = std::make_shared<FetchOutcome>(std::move(fetched));
     const security::StsClock now = wall_clock();
-    const auto known = memory_.find(domain);
-    StsMemory memory;
-    if (known != memory_.end()) memory = known->second;
     if (*outcome) {
-        memory = StsMemory{};
+        StsMemory memory;
         memory.policy = (*outcome)->policy;
         memory.id = id;
         memory.expires = now + (*outcome)->policy.max_age;
+        remember(domain, std::move(memory));
         spdlog::info("mta-sts: {}: policy fetched, mode {}, id {}", domain,
                      to_string((*outcome)->policy.mode), id);
     } else {
-        memory.failed_id = id;
-        memory.failed_at = now;
-        memory.failure = outcome->error().type;
-        memory.failure_reason = outcome->error().reason;
+        // The failure is noted beside the policy in force, which may be on disk alone (after a restart, or
+        // forgotten here): a note without it would hide that policy [STS-29].
+        Result<StsMemory> known = co_await recall(domain);
+        if (known) {
+            known->failed_id = id;
+            known->failed_at = now;
+            known->failure = outcome->error().type;
+            known->failure_reason = outcome->error().reason;
+            remember(domain, std::move(*known));
+        }
         spdlog::warn("mta-sts: {}: policy not fetched ({}): {}", domain, to_string(outcome->error().type),
                      outcome->error().reason);
     }
-    remember(domain, memory);
+    // Whoever waits goes on now: a slow disk must not turn a fetched policy into one that failed.
+    if (const auto flight = flights_.find(domain); flight != flights_.end()) {
+        const Flight landed = std::move(flight->second);
+        flights_.erase(flight);
+        for (const auto& waiting : landed.waiting) waiting->set(outcome);
+    }
     std::function<Result<int>(queue::Store&)> work = [domain, id, outcome,
                                                       now](queue::Store& store) -> Result<int> {
         const Result<void> stored =
@@ -140,11 +172,6 @@ Async<void> StsService::fly(Domain domain, std::string id) {
     const Result<int> stored = co_await store_.run(std::move(work));
     if (!stored)
         spdlog::error("mta-sts: {}: the policy could not be stored: {}", domain, stored.error().text);
-    const auto flight = flights_.find(domain);
-    if (flight == flights_.end()) co_return;
-    const Flight landed = std::move(flight->second);
-    flights_.erase(flight);
-    for (const auto& waiting : landed.waiting) waiting->set(outcome);
 }
 
 Async<void> StsService::refresh() {
@@ -153,10 +180,9 @@ Async<void> StsService::refresh() {
         co_await pause.async_wait(asio::use_awaitable);
         const security::StsClock now = wall_clock();
         const security::StsClock before = now - settings_.refresh_after;
-        std::function<Result<queue::StsPage>(queue::Store&)> work =
-            [before, now](queue::Store& store) {
-                return store.sts_cache().fetched_before(before, refresh_batch, now);
-            };
+        std::function<Result<queue::StsPage>(queue::Store&)> work = [before, now](queue::Store& store) {
+            return store.sts_cache().fetched_before(before, refresh_batch, now);
+        };
         const Result<queue::StsPage> stale = co_await store_.run(std::move(work));
         if (!stale) continue;
         for (const queue::CachedStsPolicy& policy : stale->policies) {

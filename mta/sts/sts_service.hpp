@@ -31,7 +31,10 @@ private:
         std::vector<std::shared_ptr<Completion<Outcome>>> waiting;
     };
 
+    [[nodiscard]] Async<void> answer(Domain domain, std::shared_ptr<Completion<security::StsState>> done);
     [[nodiscard]] Async<security::StsState> lookup_here(Domain domain);
+    [[nodiscard]] Async<security::StsState> without_memory(Domain domain, security::DnsAnswer txt,
+                                                           std::string why);
     [[nodiscard]] Async<Result<security::StsMemory>> recall(Domain domain);
     [[nodiscard]] Async<Outcome> fetch_once(Domain domain, std::string id);
     [[nodiscard]] Async<void> fly(Domain domain, std::string id);
