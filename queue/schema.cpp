@@ -1,9 +1,14 @@
 #include "queue/schema.hpp"
 
+#include <sqlite3.h>
+
 #include <array>
-#include <fstream>
+#include <cstddef>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sealpost::queue {
 
@@ -149,21 +154,56 @@ Result<std::int64_t> one_integer(Database& db, std::string_view sql) {
     return *row ? rows->integer(0) : 0;
 }
 
+using Header = std::array<char, 100>;
+
+/// All zeros for a file that is shorter than a header. Through SQLite's own file layer, because POSIX
+/// drops all locks of a process on a file when it closes any descriptor of it: a plain open and close here
+/// would unlock the database under the connections that this process has, and the next `sqlite3` shell could
+/// then delete the write-ahead log below a running daemon. SQLite puts off such a close.
+std::optional<Header> read_header(const std::filesystem::path& file) {
+    struct Close {
+        void operator()(sqlite3_file* open) const noexcept {
+            if (open->pMethods != nullptr) open->pMethods->xClose(open);
+        }
+    };
+    struct FreeName {
+        void operator()(const char* name) const noexcept { sqlite3_free_filename(const_cast<char*>(name)); }
+    };
+    sqlite3_vfs* const vfs = sqlite3_initialize() == SQLITE_OK ? sqlite3_vfs_find(nullptr) : nullptr;
+    if (vfs == nullptr) return std::nullopt;
+    const std::string path = std::filesystem::absolute(file).string();
+    const std::unique_ptr<const char, FreeName> name(
+        sqlite3_create_filename(path.c_str(), "", "", 0, nullptr));
+    if (name == nullptr) return std::nullopt;
+
+    std::vector<std::max_align_t> memory(static_cast<std::size_t>(vfs->szOsFile) / sizeof(std::max_align_t) +
+                                         1);
+    auto* const raw = reinterpret_cast<sqlite3_file*>(memory.data());
+    const int rc = vfs->xOpen(vfs, name.get(), raw, SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB, nullptr);
+    const std::unique_ptr<sqlite3_file, Close> open(raw);
+    if (rc != SQLITE_OK) return std::nullopt;
+    Header header{};
+    const int got = raw->pMethods->xRead(raw, header.data(), static_cast<int>(header.size()), 0);
+    if (got == SQLITE_IOERR_SHORT_READ) return Header{};
+    if (got != SQLITE_OK) return std::nullopt;
+    return header;
+}
+
 }  // namespace
 
 Result<void> check_header(const std::filesystem::path& file) {
     std::error_code none;
     if (!std::filesystem::exists(file, none)) return {};
-    std::ifstream in{file, std::ios::binary};
-    if (!in)
+    if (std::filesystem::file_size(file, none) == 0)
+        return {};  // made, never written: a start that was interrupted
+    const std::optional<Header> read = read_header(file);
+    if (!read)
         return fail(Errc::configuration,
                     fmt::format("cannot read {}: check its owner and permissions", file.string()));
-    std::array<char, 100> header{};
-    in.read(header.data(), static_cast<std::streamsize>(header.size()));
-    if (in.gcount() == 0) return {};  // made, never written: a start that was interrupted
+    const Header& header = *read;
     using namespace std::string_view_literals;
     constexpr auto magic = "SQLite format 3\0"sv;
-    if (in.gcount() < 100 || std::string_view{header.data(), magic.size()} != magic) return foreign(file);
+    if (std::string_view{header.data(), magic.size()} != magic) return foreign(file);
 
     const auto big_endian = [&header](std::size_t at) {
         std::uint32_t value = 0;

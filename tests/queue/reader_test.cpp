@@ -1,7 +1,11 @@
 #include "queue/reader.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "queue/schema.hpp"
 #include "tests/queue/temp_store.hpp"
 
 namespace sealpost::queue {
@@ -39,6 +43,33 @@ TEST_SUITE("queue/reader") {
         CHECK(to_string(page.rows[0].state) == "active");
         CHECK(page.rows[0].sender == "sender@example.org");
         CHECK_FALSE(page.next);
+    }
+
+    TEST_CASE("opening a reader leaves the writer's lock on the database in place") {
+        TempDirectory dir;
+        Store store = open_store(dir);
+        enqueue(store, test::message(1, {"a@example.net"}));
+        // Asked from another process, as a process does not see its own locks.
+        const auto locked = [&dir] {
+            const ::pid_t child = ::fork();
+            if (child == 0) {
+                const int fd = ::open(dir.database().c_str(), O_RDWR | O_CLOEXEC);
+                struct ::flock lock{};
+                lock.l_type = F_WRLCK;
+                const bool held = ::fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+                ::_exit(held ? 0 : 1);
+            }
+            int status = 1;
+            REQUIRE(::waitpid(child, &status, 0) == child);
+            return status == 0;
+        };
+        REQUIRE(locked());
+        {
+            const Reader reader = value(Reader::open(dir.path()));
+        }
+        CHECK(locked());
+        CHECK(check_header(dir.database()));
+        CHECK(locked());
     }
 
     TEST_CASE("pages follow one another without gap or repetition") {
