@@ -1,0 +1,108 @@
+"""What became of a message of the scenario table, and how that differs from what the table expects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from daemon import Daemon
+
+Row = dict[str, Any]  # one entry of the lab's scenarios.json
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of the last attempt. `reason`: why it is held, or the policy it was sent under."""
+
+    outcome: str
+    relay: str = ""
+    level: str = ""
+    reason: str = ""
+    trace: dict[str, Any] = field(default_factory=dict)
+
+    def words(self) -> str:
+        if self.outcome == "delivered":
+            level = "in clear" if self.level == "none" else self.level
+            return f"delivered to {self.relay}, {level} ({self.reason})"
+        return f"{self.outcome}, {self.reason}" if self.reason else self.outcome
+
+
+def observe(daemon: Daemon, queue_id: str) -> Outcome | None:
+    """None: no attempt has been made yet."""
+    traces = daemon.traces(queue_id)
+    if not traces:
+        return None
+    trace = traces[-1]
+    if trace["outcome"] == "delivered":
+        hop = trace["hops"][-1]
+        verdict = hop["sessions"][-1]["verdict"]
+        return Outcome("delivered", hop["host"], verdict["achieved"], hop["decision"]["reason"], trace)
+    held = ""
+    if trace["outcome"] == "held":
+        held = daemon.json("queue", "show", queue_id)["recipients"][0].get("held", "")
+    return Outcome(trace["outcome"], reason=held, trace=trace)
+
+
+def expected(row: Row) -> Outcome:
+    wanted = row["expect"]
+    relay = row["hosts"][wanted["relay"]]["fqdn"] if wanted.get("relay") else ""
+    return Outcome(wanted["outcome"], relay, wanted.get("level", ""), wanted.get("reason", ""))
+
+
+def differences(row: Row, got: Outcome | None) -> list[str]:
+    """In words; empty when all is as the table says."""
+    if got is None:
+        return ["no attempt was made"]
+    wanted = expected(row)
+    found = [
+        f"{name} is '{getattr(got, name)}', expected '{getattr(wanted, name)}'"
+        for name in ("outcome", "relay", "level", "reason")
+        if getattr(got, name) != getattr(wanted, name)
+    ]
+    if (mx := got.trace["mx_lookup"]["dnssec"]) != row["expect"]["mx"]:
+        found.append(f"the MX answer is {mx}, expected {row['expect']['mx']}")
+    hops = [_hop(hop) for hop in got.trace["hops"]]
+    if hops != (hops_wanted := [_hop_wanted(row, hop) for hop in row["expect"]["hops"]]):
+        found.append(f"hops are {hops}, expected {hops_wanted}")
+    return found
+
+
+def _hop(hop: dict[str, Any]) -> dict[str, str]:
+    """A hop of the trace in the words of the table."""
+    words = {"host": hop["host"], "decision": hop["decision"]["reason"]}
+    if tlsa := [lookup["dnssec"] for lookup in hop["lookups"] if lookup["type"] == "TLSA"]:
+        words["tlsa"] = " ".join(tlsa)
+    if sessions := [session["tls"]["stage"] for session in hop["sessions"]]:
+        words["tls"] = " ".join(sessions)
+    return words
+
+
+def _hop_wanted(row: Row, hop: dict[str, str]) -> dict[str, str]:
+    return hop | {"host": row["hosts"][hop["host"]]["fqdn"]}
+
+
+def report_differences(row: Row, report: dict[str, Any] | None) -> list[str]:
+    """The day's report of the scenario's domain, which got one message, against the table."""
+    wanted = sorted(_policy_wanted(row, entry) for entry in row["expect"]["tlsrpt"])
+    got = sorted(_policy(policy) for policy in (report or {"policies": []})["policies"])
+    return [] if got == wanted else [f"the report says {got}, expected {wanted}"]
+
+
+def _policy(policy: dict[str, Any]) -> tuple[Any, ...]:
+    details = policy.get("failure-details", [])
+    return (
+        policy["policy"]["policy-type"],
+        policy["policy"]["policy-domain"],
+        policy["summary"]["total-successful-session-count"],
+        policy["summary"]["total-failure-session-count"],
+        tuple(sorted((d["result-type"], d["failed-session-count"]) for d in details)),
+    )
+
+
+def _policy_wanted(row: Row, entry: dict[str, Any]) -> tuple[Any, ...]:
+    """A TLSA policy belongs to a host, unless the MX answer itself failed; every other to the domain."""
+    domain = row["domain"]
+    if entry["policy"] == "tlsa" and row["expect"]["hops"]:
+        domain = row["hosts"][entry.get("host") or next(iter(row["hosts"]))]["fqdn"]
+    types = tuple((name, 1) for name in sorted(entry.get("types", [])))
+    return entry["policy"], domain, entry.get("success", 0), entry.get("failure", 0), types
