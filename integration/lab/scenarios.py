@@ -70,6 +70,7 @@ class Scenario:
     policy: Policy | None = None
     rule: dict[str, Any] = field(default_factory=dict)
     dns: tuple[tuple[str, str, str], ...] = ()
+    rows: tuple[str, ...] = ()
     expect: dict[str, Any] = field(default_factory=dict)
 
     def absolute(self, name: str) -> str:
@@ -105,9 +106,11 @@ HOST_KEYS = {"server": str, "tls": bool, "behaviour": str, "families": str} | CE
 POLICY_KEYS = {"body": str, "behaviour": str} | CERTIFICATE_KEYS
 SCENARIO_KEYS: dict[str, type] = {
     "number": int, "title": str, "domain": str, "signed": bool, "tlsrpt": bool, "zone": str, "corrupt": list,
-    "lame": list, "hosts": dict, "policy": dict, "rule": dict, "dns": list, "expect": dict,
+    "lame": list, "hosts": dict, "policy": dict, "rule": dict, "dns": list, "rows": list, "expect": dict,
 }  # fmt: skip
-EXPECT_KEYS = {"outcome": str, "relay": str, "level": str, "tlsrpt": list, "untouched": list}
+EXPECT_KEYS = {
+    "outcome": str, "relay": str, "level": str, "reason": str, "tlsrpt": list, "mx": str, "hops": list, "untouched": list,
+}  # fmt: skip
 STATUSES = ("secure", "insecure", "secure-denied", "insecure-denied", "bogus", "servfail")
 
 
@@ -157,10 +160,11 @@ def _scenario(row: dict[str, Any], ipv6: bool) -> Scenario:
             raise TableError(f"{where}: dns wants 'NAME TYPE STATUS', STATUS one of {', '.join(STATUSES)}")
     expect = _take(row.get("expect", {}), f"{where}, expect", EXPECT_KEYS)
     if expect:
-        _choice(expect.get("outcome", ""), f"{where}, expect.outcome", ("delivered", "held"))
+        _choice(expect.get("outcome", ""), f"{where}, expect.outcome", ("delivered", "held", "failed"))
     return Scenario(
         number, row["title"], domain, row["signed"], row["zone"], hosts, row.get("tlsrpt", True),
-        tuple(row.get("corrupt", [])), tuple(row.get("lame", [])), policy, row.get("rule", {}), dns, expect,
+        tuple(row.get("corrupt", [])), tuple(row.get("lame", [])), policy, row.get("rule", {}), dns,
+        tuple(row.get("rows", [])), expect,
     )  # fmt: skip
 
 
