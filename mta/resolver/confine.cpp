@@ -87,10 +87,12 @@ Result<void> confine_process() {
                            SCMP_SYS(exit_group)})
         if (rc == 0) rc = seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0);
     // Sockets of the Internet alone: no netlink, no raw packets, no Unix socket to another service.
-    for (const int family : {AF_INET, AF_INET6})
+    for (const scmp_datum_t family : {scmp_datum_t{AF_INET}, scmp_datum_t{AF_INET6}}) {
+        // Not SCMP_A0(): it is a C compound literal with fields left out.
+        const scmp_arg_cmp is_family{.arg = 0, .op = SCMP_CMP_EQ, .datum_a = family, .datum_b = 0};
         if (rc == 0)
-            rc = seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                                  SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family)));
+            rc = seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &is_family);
+    }
     if (rc == 0) rc = seccomp_load(filter.get());
     if (rc != 0)
         return fail(Errc::unavailable, fmt::format("the system call filter: {}", std::strerror(-rc)));
