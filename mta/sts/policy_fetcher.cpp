@@ -90,6 +90,8 @@ Async<Result<FetchOutcome>> PolicyFetcher::get(Domain host, IpAddress address) {
     const asio::any_io_executor executor = co_await asio::this_coro::executor;
     beast::ssl_stream<beast::tcp_stream> stream(executor, tls_.context());
     beast::get_lowest_layer(stream).expires_never();  // the caller's deadline is over all of it
+    // A body that ends without close_notify may have been cut on the way.
+    SSL_clear_options(stream.native_handle(), SSL_OP_IGNORE_UNEXPECTED_EOF);
     if (!set_sni(stream.native_handle(), host.str())) co_return fetch_error("the SNI cannot be set");
     const asio::ip::tcp::endpoint target = to_asio({.address = address, .port = settings_.port});
     const auto [connect_error] =

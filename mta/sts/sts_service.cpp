@@ -38,7 +38,8 @@ Async<StsState> StsService::lookup(Domain domain) {
     }
     // By Completion and not by co_spawn across the threads: a cancelled caller does not have to wait for our
     // thread, which waits for it when the daemon ends.
-    auto done = Completion<StsState>::create(co_await asio::this_coro::executor);
+    const asio::any_io_executor caller = co_await asio::this_coro::executor;
+    auto done = Completion<StsState>::create(caller);
     asio::post(executor_, [this, domain, done] { tasks_.spawn(answer(domain, done)); });
     Result<StsState> state = co_await done->wait(settings_.fetch_timeout + lookup_slack);
     if (state) co_return std::move(*state);
