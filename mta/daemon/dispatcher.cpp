@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t batch_size = 500;
 constexpr Millis longest_sleep = std::chrono::seconds(30);
 constexpr Millis rest_first = std::chrono::seconds(60);
+constexpr Millis present_pause = std::chrono::seconds(1);
+constexpr Millis release_retry = std::chrono::seconds(5);
 constexpr std::size_t max_dead = 100'000;
 
 queue::ManagerLimits limits_of(const Settings& settings) {
@@ -72,7 +74,8 @@ Async<bool> Dispatcher::take_due() {
         const std::set<std::string> saturated = manager_.saturated();
         std::function<Result<queue::DueBatch>(queue::Store&)> work =
             [now, room, saturated](queue::Store& store) { return store.due(now, room, saturated); };
-        Result<queue::DueBatch> batch = co_await store_.run(std::move(work));
+        // However long the disk takes: the leases of an answer that nobody waits for would be lost.
+        Result<queue::DueBatch> batch = co_await store_.run(std::move(work), StoreThread::until_done);
         if (!batch) {
             spdlog::error("queue: what is due cannot be read: {}", batch.error().text);
             co_return false;
@@ -85,7 +88,7 @@ Async<bool> Dispatcher::take_due() {
         const std::size_t room = std::min(manager_.room_for(*domain), batch_size);
         std::function<Result<queue::DueBatch>(queue::Store&)> work =
             [now, room, domain](queue::Store& store) { return store.due_parked(*domain, now, room); };
-        Result<queue::DueBatch> batch = co_await store_.run(std::move(work));
+        Result<queue::DueBatch> batch = co_await store_.run(std::move(work), StoreThread::until_done);
         if (batch) {
             if (batch->recipients.size() < room) manager_.parked_none(*domain);
             more = more || !batch->recipients.empty();
@@ -100,11 +103,15 @@ Async<void> Dispatcher::take(queue::DueBatch batch) {
     for (const std::string& what : batch.frozen) spdlog::critical("queue: damaged and frozen: {}", what);
     for (const std::string& domain : batch.parked) manager_.parked(domain);
     std::vector<queue::RecipientId> to_park;
-    std::map<queue::Time, std::vector<queue::RecipientId>> to_release;
+    Releases to_release;
     for (const queue::DueRecipient& due : batch.recipients) {
         switch (manager_.add(due, now)) {
             case queue::Manager::Add::added:
+                break;
             case queue::Manager::Add::present:
+                // Settled and due again, while the end of its delivery is still on the way to us: this lease
+                // would belong to nobody once finished() forgets the recipient.
+                to_release[now + present_pause].push_back(due.id);
                 break;
             case queue::Manager::Add::saturated:
                 to_park.push_back(due.id);
@@ -119,6 +126,10 @@ Async<void> Dispatcher::take(queue::DueBatch batch) {
         }
     }
     if (to_park.empty() && to_release.empty()) co_return;
+    co_await give_back(std::move(to_park), std::move(to_release));
+}
+
+Async<void> Dispatcher::give_back(std::vector<queue::RecipientId> to_park, Releases to_release) {
     std::function<Result<int>(queue::Store&)> work = [to_park,
                                                       to_release](queue::Store& store) -> Result<int> {
         if (!to_park.empty())
@@ -129,8 +140,13 @@ Async<void> Dispatcher::take(queue::DueBatch batch) {
                 return tl::unexpected(released.error());
         return 0;
     };
-    const Result<int> done = co_await store_.run(std::move(work));
-    if (!done) spdlog::error("queue: leases could not be given back: {}", done.error().text);
+    for (;;) {  // a lease that is not given back holds its recipient until the next start
+        const Result<int> done = co_await store_.run(work, StoreThread::until_done);
+        if (done) co_return;
+        spdlog::error("queue: leases could not be given back, trying again: {}", done.error().text);
+        asio::steady_timer pause(executor_, release_retry);
+        co_await pause.async_wait(asio::use_awaitable);
+    }
 }
 
 void Dispatcher::pump() {
@@ -157,17 +173,9 @@ void Dispatcher::finished(const queue::Delivery& delivery, bool dead) {
         const queue::Time until = wall_clock() + rest;
         const std::vector<queue::RecipientId> ids = manager_.rest(delivery.domain, until);
         if (!ids.empty()) {
-            auto release = [](StoreThread& store, std::vector<queue::RecipientId> waiting,
-                              queue::Time when) -> Async<void> {
-                std::function<Result<int>(queue::Store&)> work = [waiting,
-                                                                  when](queue::Store& s) -> Result<int> {
-                    const Result<void> released = s.release(waiting, when);
-                    if (!released) return tl::unexpected(released.error());
-                    return 0;
-                };
-                co_await store.run(std::move(work));
-            };
-            tasks_.spawn(release(store_, ids, until));
+            Releases waiting;
+            waiting.emplace(until, ids);
+            tasks_.spawn(give_back({}, std::move(waiting)));
         }
     }
     if (manager_.in_flight() == 0) idle_.cancel();

@@ -32,10 +32,13 @@ public:
     [[nodiscard]] std::size_t active() const { return manager_.active(); }
 
 private:
+    using Releases = std::map<queue::Time, std::vector<queue::RecipientId>>;
+
     [[nodiscard]] Async<void> run();
     [[nodiscard]] Async<void> prune();
     [[nodiscard]] Async<bool> take_due();
     [[nodiscard]] Async<void> take(queue::DueBatch batch);
+    [[nodiscard]] Async<void> give_back(std::vector<queue::RecipientId> to_park, Releases to_release);
     void pump();
     void finished(const queue::Delivery& delivery, bool dead);
 

@@ -28,8 +28,12 @@ public:
     StoreThread(const StoreThread&) = delete;
     StoreThread& operator=(const StoreThread&) = delete;
 
+    /// For jobs whose effect must be known: no other work could go on while the disk does not answer.
+    static constexpr std::chrono::hours until_done{24 * 365};
+
     template <class T>
-    [[nodiscard]] Async<Result<T>> run(std::function<Result<T>(queue::Store&)> work) {
+    [[nodiscard]] Async<Result<T>> run(std::function<Result<T>(queue::Store&)> work,
+                                       std::chrono::steady_clock::duration limit = answer_limit) {
         const asio::any_io_executor caller = co_await asio::this_coro::executor;
         auto done = Completion<Result<T>>::create(caller);
         auto value = std::make_shared<Result<T>>(fail(Errc::storage, "the job did not run"));
@@ -42,7 +46,7 @@ public:
             done->set(committed ? std::move(*value) : Result<T>(tl::unexpected(committed.error())));
         };
         if (!submit(std::move(job))) co_return fail(Errc::full, "too many jobs wait for the disk");
-        Result<Result<T>> result = co_await done->wait(answer_limit);
+        Result<Result<T>> result = co_await done->wait(limit);
         if (!result) co_return tl::unexpected(result.error());
         co_return std::move(*result);
     }

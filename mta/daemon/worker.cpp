@@ -19,6 +19,18 @@ std::vector<queue::RecipientId> ids_of(const queue::Delivery& delivery) {
     return ids;
 }
 
+/// Without notice, trace and results: who has the message, and who does not.
+void keep_bare_outcome(queue::Settlement& settlement, queue::Time later) {
+    settlement.dsn.reset();
+    settlement.trace.clear();
+    settlement.tls_results.clear();
+    for (queue::RecipientOutcome& recipient : settlement.recipients) {
+        if (recipient.outcome != queue::Outcome::failed) continue;
+        recipient.outcome = queue::Outcome::deferred;
+        recipient.next_attempt = later;
+    }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Worker>> Worker::start(WorkerContext context) {
@@ -59,8 +71,7 @@ Async<void> Worker::run(queue::Delivery delivery, Finished finished) {
     try {
         dead = co_await attempt(delivery);
     } catch (const boost::system::system_error& e) {
-        if (e.code() == asio::error::operation_aborted)
-            throw;  // shutting down: the leases go back at the next start
+        if (tasks_.stopping()) throw;  // the leases go back at the next start
         spdlog::critical("{}: delivery to {} broke off: {}", delivery.message.str(), delivery.domain,
                          e.what());
         broken = true;
@@ -147,25 +158,29 @@ Async<void> Worker::settle(const queue::StoredMessage& message, DeliveryReport r
     std::uniform_real_distribution<double> chance(0.0, 1.0);
     for (std::size_t i = 0; i < report.recipients.size(); ++i) input.random.push_back(chance(random_));
     input.ids = context_.ids;
-    const auto plan = std::make_shared<const SettlementPlan>(plan_settlement(input));
+    const auto plan = std::make_shared<SettlementPlan>(plan_settlement(input));
     std::function<Result<queue::Settled>(queue::Store&)> work = [plan](queue::Store& store) {
         return store.settle(plan->settlement);
     };
-    for (;;) {
-        const Result<queue::Settled> settled = co_await context_.store->run(work);
+    for (bool whole = true;;) {
+        const Result<queue::Settled> settled = co_await context_.store->run(work, StoreThread::until_done);
         if (settled) {
             for (const DeliveryLine& line : plan->lines) log_line("smtp", format_delivery(line));
             if (settled->message_removed) log_line("qmgr", message.id.str() + ": removed");
             co_return;
         }
-        if (settled.error().code == Errc::not_found || settled.error().code == Errc::invalid) {
-            spdlog::error("{}: the outcome has no place any more: {}", message.id.str(),
-                          settled.error().text);
-            co_return;
+        if (whole && settled.error().code == Errc::invalid) {
+            // A bug: the store refuses the notice or the details. What was delivered must be written down all
+            // the same, or it is sent again; what failed waits, because its sender could not be told.
+            spdlog::critical("{}: the outcome is refused: {}", message.id.str(), settled.error().text);
+            whole = false;
+            keep_bare_outcome(plan->settlement, input.now + context_.settings->queue.retry_max);
+            continue;
         }
         // Only the disk knows what was delivered: keep the outcome until it can be written down.
-        spdlog::critical("{}: the outcome cannot be stored, trying again: {}", message.id.str(),
-                         settled.error().text);
+        spdlog::critical("{}: the outcome cannot be stored{}: {}", message.id.str(),
+                         tasks_.stopping() ? "" : ", trying again", settled.error().text);
+        if (tasks_.stopping()) co_return;
         asio::steady_timer pause(co_await asio::this_coro::executor, settle_retry);
         co_await pause.async_wait(asio::use_awaitable);
     }
