@@ -11,14 +11,15 @@ using Result = RecipientOutcome::Result;
 /// words.
 queue::RecipientOutcome outcome_of(const SettlementInput& in, const DeliveredRecipient& r, double random,
                                    bool& expired) {
-    queue::RecipientOutcome out{
-        .recipient = r.recipient.id,
-        .outcome = queue::Outcome::delivered,
-        .status = r.outcome.enhanced,
-        .reply = r.outcome.code != 0 ? fmt::format("{} {}", r.outcome.code, r.outcome.text) : r.outcome.text,
-        .host = r.host,
-        .next_attempt = {},
-        .held_reason = {}};
+    queue::RecipientOutcome out{.recipient = r.recipient.id,
+                                .outcome = queue::Outcome::delivered,
+                                .status = r.outcome.enhanced,
+                                .reply = !r.outcome.command.empty()
+                                             ? fmt::format("{} {}", r.outcome.code, r.outcome.text)
+                                             : r.outcome.text,
+                                .host = r.host,
+                                .next_attempt = {},
+                                .held_reason = {}};
     switch (r.outcome.result) {
         case Result::delivered:
             break;
@@ -55,7 +56,7 @@ queue::FailedRecipient failed_recipient(const SettlementInput& in, const Deliver
                                .last_attempt = in.now,
                                .expired = expired};
     // What a server said is quoted as its reply; what we decided is said in our words.
-    if (r.outcome.code != 0)
+    if (!r.outcome.command.empty())
         out.reply = fmt::format("{} {}", r.outcome.code, r.outcome.text);
     else
         out.reason = r.outcome.text;

@@ -217,14 +217,16 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
     report_.connected = std::chrono::steady_clock::now();
     MailEnvelope mail = envelope();
     const std::vector<RecipientOutcome> outcomes = co_await smtp.transact(std::move(mail), body_);
-    co_await smtp.quit();
-    if (!outcomes.empty()) session.reply = fmt::format("{} {}", outcomes.back().code, outcomes.back().text);
-    report_.trace.hops[hop].sessions.push_back(std::move(session));
     // A connection that broke before any answer may be retried at the next address; one that broke after the
     // body may have delivered, and one answer at all means that this server took the transaction up.
     const bool unanswered = std::all_of(outcomes.begin(), outcomes.end(), [](const RecipientOutcome& o) {
-        return o.result == RecipientOutcome::Result::deferred && o.code == 0;
+        return o.result == RecipientOutcome::Result::deferred && o.command.empty();
     });
+    // What the server took is settled even when the daemon is ending: cut off here it would be sent twice.
+    if (!unanswered) co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    co_await smtp.quit();
+    if (!outcomes.empty()) session.reply = fmt::format("{} {}", outcomes.back().code, outcomes.back().text);
+    report_.trace.hops[hop].sessions.push_back(std::move(session));
     if (unanswered && !smtp.lost_after_body() && !outcomes.empty()) {
         waiting.weight = weight_protocol;
         waiting.enhanced = outcomes.front().enhanced;

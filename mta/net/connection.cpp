@@ -17,9 +17,10 @@ namespace {
 using boost::asio::ip::tcp;
 using boost::system::error_code;
 
-/// Cancellation from above is no error of the network: it ends the coroutine.
-void throw_if_cancelled(const asio::cancellation_state& state) {
-    if (state.cancelled() != asio::cancellation_type::none)
+/// Cancellation from above is no error of the network: it ends the coroutine. What was finished before it
+/// came counts: the octets may be the reply that says who has the message.
+void throw_if_cancelled(const error_code& ec, const asio::cancellation_state& state) {
+    if (ec && state.cancelled() != asio::cancellation_type::none)
         throw boost::system::system_error{asio::error::operation_aborted};
 }
 
@@ -55,7 +56,7 @@ Async<Result<void>> Connection::connect(Endpoint to, std::optional<IpAddress> so
     expire_after(limit);
     const auto [connect_error] = co_await tcp_.async_connect(target, asio::as_tuple(asio::use_awaitable));
     const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
-    throw_if_cancelled(state);
+    throw_if_cancelled(connect_error, state);
     if (connect_error) co_return network_error("connect", connect_error);
     tcp_.socket().set_option(tcp::no_delay(true), ec);  // pipelined groups are whole segments already
     co_return Result<void>();
@@ -63,13 +64,12 @@ Async<Result<void>> Connection::connect(Endpoint to, std::optional<IpAddress> so
 
 Async<Result<HandshakeFacts>> Connection::start_tls(TlsClient& tls, std::string sni, Millis limit) {
     tls_.emplace(tcp_, tls.context());
-    if (!set_sni(tls_->native_handle(), sni))
-        co_return fail(Errc::protocol, "the SNI cannot be set");
+    if (!set_sni(tls_->native_handle(), sni)) co_return fail(Errc::protocol, "the SNI cannot be set");
     expire_after(limit);
     const auto [ec] =
         co_await tls_->async_handshake(asio::ssl::stream_base::client, asio::as_tuple(asio::use_awaitable));
     const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
-    throw_if_cancelled(state);
+    throw_if_cancelled(ec, state);
     if (ec) {
         if (ec == boost::beast::error::timeout) co_return fail(Errc::timed_out, "handshake timed out");
         if (ec == asio::error::eof || ec == asio::ssl::error::stream_truncated)
@@ -92,7 +92,7 @@ Async<Result<void>> Connection::write(std::string bytes, Millis limit) {
         ec = error;
     }
     const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
-    throw_if_cancelled(state);
+    throw_if_cancelled(ec, state);
     if (ec) co_return network_error("write", ec);
     co_return Result<void>();
 }
@@ -114,7 +114,7 @@ Async<Result<void>> Connection::fill(Millis limit) {
         got = n;
     }
     const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
-    throw_if_cancelled(state);
+    throw_if_cancelled(ec, state);
     if (ec) co_return network_error("read", ec);
     input_.append(block.data(), got);
     co_return Result<void>();
