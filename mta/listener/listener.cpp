@@ -24,7 +24,6 @@ using Next = ServerAction::Next;
 // Bodies in memory over all sessions. A session that would exceed it is closed with 421: nothing was
 // acknowledged.
 constexpr std::size_t max_buffered = 1UL << 30;
-constexpr std::size_t max_line_buffer = 64 * 1024;
 constexpr Millis write_limit = std::chrono::minutes(5);
 constexpr Millis linger_limit = std::chrono::seconds(2);
 constexpr std::size_t linger_octets = 256 * 1024;
@@ -160,12 +159,17 @@ Async<void> Listener::serve(tcp::socket socket) {
 
 Async<void> Listener::talk(Session& session, ServerAction action) {
     for (;;) {
-        if (stopping_ && action.next != Next::close) action = session.smtp.shutting_down();
-        session.expire_after(write_limit);
+        session.expire_after(stopping_ ? linger_limit : write_limit);
         const auto [ec, n] = co_await asio::async_write(session.stream, asio::buffer(action.reply),
                                                         asio::as_tuple(asio::use_awaitable));
         if (ec) co_return;
+        if (!stopping_)
+            co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
         if (action.next == Next::close) break;
+        if (stopping_) {
+            action = session.smtp.shutting_down();
+            continue;
+        }
         if (action.next == Next::read_data)  // not ?: - see mta/net/async.hpp
             action = co_await read_message(session);
         else
@@ -175,6 +179,7 @@ Async<void> Listener::talk(Session& session, ServerAction action) {
     // Closing with unread octets would reset the connection, and the client might never see the last reply.
     boost::system::error_code ignored;
     session.stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    session.end = std::min(session.end, std::chrono::steady_clock::now() + linger_limit);
     for (std::size_t drained = 0; drained < linger_octets; drained += session.input.size()) {
         session.input.clear();
         if (!co_await session.fill(linger_limit)) co_return;
@@ -215,6 +220,9 @@ Async<ServerAction> Listener::read_message(Session& session) {
             }
             if (progress.state == DataReader::State::done) {
                 const bool eight_bit = reader.eight_bit();
+                // From here to the reply nothing is cut off: a client that is not told of the commit sends
+                // the message again. talk() ends the session behind it.
+                co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
                 ServerAction stored = co_await store_message(session, reader.take_message(), eight_bit);
                 session.give_back();
                 co_return stored;

@@ -45,7 +45,8 @@ public:
     Listener& operator=(const Listener&) = delete;
 
     void start();
-    /// No new sessions; the others are told 421 at their next command, then cancelled.
+    /// No new sessions. A message that is being stored gets its answer, and 421 behind it; the others end
+    /// now.
     void stop();
 
 private:
