@@ -160,7 +160,7 @@ def _scenario(row: dict[str, Any], ipv6: bool) -> Scenario:
             raise TableError(f"{where}: dns wants 'NAME TYPE STATUS', STATUS one of {', '.join(STATUSES)}")
     expect = _take(row.get("expect", {}), f"{where}, expect", EXPECT_KEYS)
     if expect:
-        _choice(expect.get("outcome", ""), f"{where}, expect.outcome", ("delivered", "held", "failed"))
+        _choice(expect.get("outcome", ""), f"{where}, expect.outcome", ("delivered", "held", "deferred", "failed"))
     return Scenario(
         number, row["title"], domain, row["signed"], row["zone"], hosts, row.get("tlsrpt", True),
         tuple(row.get("corrupt", [])), tuple(row.get("lame", [])), policy, row.get("rule", {}), dns,

@@ -72,7 +72,7 @@ def _hop(hop: dict[str, Any]) -> dict[str, str]:
     words = {"host": hop["host"], "decision": hop["decision"]["reason"]}
     if tlsa := [lookup["dnssec"] for lookup in hop["lookups"] if lookup["type"] == "TLSA"]:
         words["tlsa"] = " ".join(tlsa)
-    if sessions := [session["tls"]["stage"] for session in hop["sessions"]]:
+    if sessions := [session.get("tls", {}).get("stage", "none") for session in hop["sessions"]]:
         words["tls"] = " ".join(sessions)
     return words
 
