@@ -1,0 +1,139 @@
+"""What Sealpost remembers: the MTA-STS policy over a restart, held mail until the receiver is mended."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import client
+from daemon import Daemon
+from harness import World, require, same, test, wait_for
+from outcome import Outcome, observe
+
+POLICY_HOST = ("192.0.2.43", "2001:db8::43")
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> str:
+    return subprocess.run([str(c) for c in command], cwd=cwd, capture_output=True, text=True, timeout=30, check=True).stdout
+
+
+def reload_zones(lab: Path) -> None:
+    """NSD's first process reads the zone files again on SIGHUP."""
+    name = f"{lab}/dns/nsd-zones/nsd.conf"
+    for entry in sorted((p for p in Path("/proc").iterdir() if p.name.isdigit()), key=lambda p: int(p.name)):
+        try:
+            command = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if command[:1] == ["nsd"] and name in command:
+            os.kill(int(entry.name), signal.SIGHUP)
+            return
+    raise RuntimeError("the name server of the zones does not run")
+
+
+@contextmanager
+def zone(lab: Path, domain: str, text: str) -> Iterator[None]:
+    """Another zone file for as long as it takes."""
+    path = lab / "dns" / f"{domain}.zone"
+    before = path.read_text()
+    try:
+        path.write_text(text)
+        reload_zones(lab)
+        yield
+    finally:
+        path.write_text(before)
+        reload_zones(lab)
+
+
+@contextmanager
+def unreachable(*addresses: str) -> Iterator[None]:
+    routes = [("-6" if ":" in a else "-4", f"{a}/{128 if ':' in a else 32}") for a in addresses]
+    added = []
+    try:
+        for family, route in routes:
+            run("ip", family, "route", "add", "prohibit", route, "table", "local")
+            added.append((family, route))
+        yield
+    finally:
+        for family, route in added:
+            run("ip", family, "route", "del", "prohibit", route, "table", "local")
+
+
+def attempts(daemon: Daemon, queue_id: str, number: int) -> Outcome:
+    """The outcome when so many attempts were made."""
+    wait_for(f"attempt {number}", lambda: len(daemon.traces(queue_id)) >= number)
+    outcome = observe(daemon, queue_id)
+    assert outcome
+    return outcome
+
+
+def without_record(text: str) -> str:
+    changed = re.sub(r"^_mta-sts TXT .*\n", "", text, flags=re.M)
+    require(changed != text, "the zone has no _mta-sts record")
+    return changed
+
+
+def answers(world: World, name: str, rrtype: str) -> str:
+    """From the lab's server of the leaf zones."""
+    return run("dig", "+short", "+norecurse", "@192.0.2.3", name, rrtype)
+
+
+@test("a policy outlives a restart: with record and policy host gone the mail is still held [STS-07 STS-29 STS-50]")
+def policy_survives(world: World) -> None:
+    domain = "sts-mismatch.example"
+    config = world.configuration()
+    with world.daemon(config=config) as daemon:
+        first = client.submit([f"user@{domain}"], client.message("before the restart"))
+        same("the first attempt", attempts(daemon, first, 1).words(), "held, sts-mx-mismatch")
+    text = (world.lab / "dns" / f"{domain}.zone").read_text()
+    with zone(world.lab, domain, without_record(text)), unreachable(*POLICY_HOST):
+        wait_for("the record is gone", lambda: not answers(world, f"_mta-sts.{domain}", "TXT"))
+        with world.daemon(config=config) as daemon:
+            daemon.text("queue", "retry", first)
+            second = client.submit([f"user@{domain}"], client.message("after the restart"))
+            for queue_id, number in ((first, 2), (second, 1)):
+                outcome = attempts(daemon, queue_id, number)
+                same("the outcome", outcome.words(), "held, sts-mx-mismatch")
+                same("the policy", outcome.trace["sts"]["policy"], "cached")
+                same("the record", outcome.trace["sts"]["record"], "none")
+
+
+def mended(lab: Path, domain: str, host: str) -> str:
+    """The signed zone with the TLSA record of the key that the host serves, and its signatures made anew."""
+    dns, text = lab / "dns", (lab / "dns" / f"{domain}.zone").read_text()
+    key = run("openssl", "x509", "-in", lab / "certs" / f"{host}.pem", "-noout", "-pubkey")
+    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=key.encode(), capture_output=True, check=True).stdout
+    digest = subprocess.run(["openssl", "dgst", "-sha256", "-r"], input=der, capture_output=True, check=True).stdout.split()[0].decode()
+    plain = "".join(line + "\n" for line in text.splitlines() if not re.search(r"\sIN\s+(RRSIG|NSEC|DNSKEY)\s", line))
+    plain, count = re.subn(r"(\sIN\s+TLSA\s+3 1 1 )[0-9a-f]+", rf"\g<1>{digest}", plain)
+    require(count == 1, "the zone has not one TLSA record")
+    made = lab / "dns" / f"mended.{domain}.zone"
+    made.write_text(plain)
+    keys = next(dns.glob(f"K{domain}.+*.private"))
+    run("ldns-signzone", "-o", f"{domain}.", "-f", made.name, made.name, keys.stem, cwd=dns)
+    return made.read_text()
+
+
+@test("held mail goes out authenticated when the receiver has mended its records and it is retried [DANE-32 DANE-75]")
+def repaired(world: World) -> None:
+    domain, host = "dane-mismatch.example", "mx.dane-mismatch.example"
+    with world.daemon() as daemon:
+        queue_id = client.submit([f"mended@{domain}"], client.message("waits for the repair"))
+        same("the first attempt", attempts(daemon, queue_id, 1).words(), "held, validation-failure")
+        old = answers(world, f"_25._tcp.{host}", "TLSA")
+        with zone(world.lab, domain, mended(world.lab, domain, host)):
+            wait_for("the new record", lambda: answers(world, f"_25._tcp.{host}", "TLSA") not in ("", old))
+            # A new resolver has an empty cache; else the old record would be good for its TTL.
+            os.kill(daemon.status()["resolver"]["pid"], signal.SIGKILL)
+            wait_for("a new resolver", lambda: (s := daemon.status()["resolver"])["running"] and s["restarts"])
+            time.sleep(0.2)
+            daemon.text("queue", "retry", queue_id)
+            same("the second attempt", attempts(daemon, queue_id, 2).words(), f"delivered to {host}, Verified (dane)")
+        world.wait_for_mail(f"mended@{domain}", b"waits for the repair")
+        same("what is left in the queue", daemon.queue(), [])
