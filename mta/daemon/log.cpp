@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <memory>
 
@@ -76,9 +77,10 @@ void log_line(std::string_view program, std::string_view text) {
 
 namespace {
 
-/// As Postfix writes them: two significant digits below ten seconds, whole seconds above.
+/// As Postfix writes them: two significant digits below ten seconds, whole seconds above. A clock that was
+/// set back makes no negative time.
 std::string seconds(Millis ms) {
-    const double value = static_cast<double>(ms.count()) / 1000.0;
+    const double value = static_cast<double>(std::max<Millis::rep>(ms.count(), 0)) / 1000.0;
     return value < 10.0 ? fmt::format("{:.2g}", value) : fmt::format("{:.0f}", value);
 }
 
@@ -90,9 +92,12 @@ std::string format_delivery(const DeliveryLine& line) {
         if (c == '(') c = '[';
         if (c == ')') c = ']';
     }
+    std::string recipient = line.recipient;  // a quoted local part may hold what ends an address in a log
+    for (char& c : recipient)
+        if (c == '<' || c == '>') c = '?';
     return fmt::format("{}: to=<{}>, relay={}, delay={}, delays={}/{}/{}/{}, dsn={}, status={} ({}) tls={}",
-                       line.queue_id, line.recipient, line.relay, seconds(line.total), seconds(line.before),
-                       0, seconds(line.connecting), seconds(line.sending), line.dsn, line.status, reason,
+                       line.queue_id, recipient, line.relay, seconds(line.total), seconds(line.before), 0,
+                       seconds(line.connecting), seconds(line.sending), line.dsn, line.status, reason,
                        line.tls);
 }
 

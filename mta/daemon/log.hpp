@@ -33,7 +33,8 @@ struct DeliveryLine {
     std::string text;
     std::string tls;
 };
-/// Pure: what log_line() gets. No ')' inside the reason, so that readers find its end.
+/// Pure: what log_line() gets. No ')' inside the reason and no '>' inside the address, so that readers find
+/// their ends.
 [[nodiscard]] std::string format_delivery(const DeliveryLine& line);
 
 }  // namespace sealpost
