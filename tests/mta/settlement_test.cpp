@@ -1,0 +1,317 @@
+#include "mta/daemon/settlement.hpp"
+
+#include <doctest/doctest.h>
+
+#include "queue/retry.hpp"
+#include "tests/queue/temp_store.hpp"
+
+namespace sealpost {
+
+using namespace std::chrono_literals;
+using queue::Outcome;
+using queue::test::noon;
+using Said = RecipientOutcome::Result;
+
+namespace {
+
+/// One delivery of a message that came in at noon.
+struct Scene {
+    QueueSettings settings;
+    queue::StoredMessage message{
+        .id = queue::test::id_of(4711), .envelope = {}, .body = "Subject: hello\r\n\r\nHi\r\n"};
+    DeliveryReport report{Domain::parse("example.net").value()};
+    queue::MessageIdSource ids{5000};
+    queue::Time now = noon + 10s;
+    std::vector<double> random;
+
+    Scene() {
+        settings.retry_jitter = 0.1;
+        message.envelope.sender = "sender@example.org";
+        message.envelope.received_at = noon;
+        message.envelope.expires_at = queue::expiry(settings, false, noon);
+    }
+    void add(RecipientOutcome outcome, std::string held_reason = {}, std::string remedy = {}) {
+        const auto number = static_cast<std::uint32_t>(report.recipients.size());
+        queue::DueRecipient due{.id = {message.id, number}, .recipient = {}};
+        due.recipient.address = fmt::format("r{}@example.net", number);
+        due.recipient.domain = "example.net";
+        report.recipients.push_back({.recipient = std::move(due),
+                                     .outcome = std::move(outcome),
+                                     .host = held_reason.empty() ? "mx.example.net" : "",
+                                     .relay = "mx.example.net[192.0.2.1]:25",
+                                     .tls = "Verified(dane)",
+                                     .held_reason = std::move(held_reason),
+                                     .remedy = std::move(remedy)});
+        random.push_back(0.5);
+    }
+    [[nodiscard]] SettlementPlan plan() {
+        SettlementInput in;
+        in.settings = &settings;
+        in.hostname = "mta.example.org";
+        in.message = &message;
+        in.report = &report;
+        in.began = noon + 2s;
+        in.now = now;
+        in.connecting = 300ms;
+        in.sending = 40ms;
+        in.random = random;
+        in.ids = &ids;
+        return plan_settlement(in);
+    }
+};
+
+RecipientOutcome delivered() {
+    return {.result = Said::delivered,
+            .code = 250,
+            .enhanced = "2.0.0",
+            .text = "queued as 1",
+            .command = "DATA"};
+}
+RecipientOutcome busy() {
+    return {.result = Said::deferred, .code = 450, .enhanced = "4.2.0", .text = "busy", .command = "RCPT TO"};
+}
+RecipientOutcome no_answer() {
+    return {.result = Said::deferred, .code = 0, .enhanced = "4.4.1", .text = "no answer", .command = {}};
+}
+RecipientOutcome held() {
+    return {.result = Said::deferred,
+            .code = 0,
+            .enhanced = "4.7.5",
+            .text = "no TLSA record matches mx.example.net",
+            .command = {}};
+}
+RecipientOutcome refused() {
+    return {.result = Said::failed,
+            .code = 550,
+            .enhanced = "5.1.1",
+            .text = "no such user",
+            .command = "RCPT TO"};
+}
+
+bool holds(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_SUITE("mta/daemon/settlement") {
+    TEST_CASE("a delivered recipient is settled and logged as sent") {
+        Scene scene;
+        scene.add(delivered());
+        const SettlementPlan plan = scene.plan();
+        REQUIRE(plan.settlement.recipients.size() == 1);
+        const queue::RecipientOutcome& out = plan.settlement.recipients[0];
+        CHECK(out.outcome == Outcome::delivered);
+        CHECK(out.status == "2.0.0");
+        CHECK(out.reply == "250 queued as 1");
+        CHECK(out.host == "mx.example.net");
+        CHECK(out.held_reason.empty());
+        CHECK_FALSE(plan.settlement.dsn);
+        REQUIRE(plan.lines.size() == 1);
+        const DeliveryLine& line = plan.lines[0];
+        CHECK(line.status == "sent");
+        CHECK(line.queue_id == scene.message.id.str());
+        CHECK(line.recipient == "r0@example.net");
+        CHECK(line.relay == "mx.example.net[192.0.2.1]:25");
+        CHECK(line.before == 2s);
+        CHECK(line.total == 10s);
+        CHECK(line.connecting == 300ms);
+        CHECK(line.sending == 40ms);
+        CHECK(line.dsn == "2.0.0");
+        CHECK(line.text == "250 queued as 1");
+        CHECK(line.tls == "Verified(dane)");
+    }
+
+    TEST_CASE("message and time and trace and TLS results go with the outcomes") {
+        Scene scene;
+        scene.add(delivered());
+        scene.report.results.emplace_back().policy_domain_of_recipient = "example.net";
+        const SettlementPlan plan = scene.plan();
+        CHECK(plan.settlement.message == scene.message.id);
+        CHECK(plan.settlement.at == scene.now);
+        CHECK(holds(plan.settlement.trace, "\"domain\":\"example.net\""));
+        CHECK(plan.settlement.tls_results == scene.report.results);
+    }
+
+    TEST_CASE(
+        "each recipient has its own outcome and the notice names the failed ones alone [DSN-01 DSN-13]") {
+        Scene scene;
+        scene.add(delivered());
+        scene.add(busy());
+        scene.add(refused());
+        const SettlementPlan plan = scene.plan();
+        REQUIRE(plan.settlement.recipients.size() == 3);
+        CHECK(plan.settlement.recipients[0].outcome == Outcome::delivered);
+        CHECK(plan.settlement.recipients[1].outcome == Outcome::deferred);
+        CHECK(plan.settlement.recipients[2].outcome == Outcome::failed);
+        for (std::uint32_t i = 0; i < 3; ++i)
+            CHECK(plan.settlement.recipients[i].recipient == queue::RecipientId{scene.message.id, i});
+        CHECK(plan.lines[0].status == "sent");
+        CHECK(plan.lines[1].status == "deferred");
+        CHECK(plan.lines[2].status == "bounced");
+        REQUIRE(plan.settlement.dsn);
+        const queue::NewMessage& dsn = *plan.settlement.dsn;
+        CHECK(dsn.envelope.sender.empty());
+        REQUIRE(dsn.recipients.size() == 1);
+        CHECK(dsn.recipients[0].address == "sender@example.org");
+        CHECK(holds(dsn.body, "r2@example.net"));
+        CHECK_FALSE(holds(dsn.body, "r0@example.net"));
+        CHECK_FALSE(holds(dsn.body, "r1@example.net"));
+        CHECK(holds(dsn.body, "Diagnostic-Code: smtp; 550 no such user"));
+        CHECK(dsn.id.value() > 5000);
+        CHECK(dsn.envelope.expires_at == queue::expiry(scene.settings, true, scene.now));
+    }
+
+    TEST_CASE("a code of our own is not quoted as a reply that no server gave [DSN-11]") {
+        Scene scene;
+        scene.add({.result = Said::deferred,
+                   .code = 421,
+                   .enhanced = "4.4.2",
+                   .text = "connection lost",
+                   .command = {}});
+        scene.now = scene.message.envelope.expires_at;
+        const SettlementPlan plan = scene.plan();
+        CHECK(plan.lines[0].text == "connection lost");
+        REQUIRE(plan.settlement.dsn);
+        CHECK(holds(plan.settlement.dsn->body, "connection lost"));
+        CHECK_FALSE(holds(plan.settlement.dsn->body, "421"));
+        CHECK_FALSE(holds(plan.settlement.dsn->body, "Diagnostic-Code:"));
+    }
+
+    TEST_CASE("a failed message from the null sender is told to nobody [SMTP-24 SMTP-25 DSN-04]") {
+        Scene scene;
+        scene.message.envelope.sender.clear();
+        scene.add(refused());
+        const SettlementPlan plan = scene.plan();
+        CHECK(plan.settlement.recipients[0].outcome == Outcome::failed);
+        CHECK(plan.lines[0].status == "bounced");
+        CHECK_FALSE(plan.settlement.dsn);
+    }
+
+    TEST_CASE("the wait grows with the attempts and stays within the longest wait [SMTP-22]") {
+        queue::Time before = noon;
+        for (unsigned attempts = 0; attempts < 12; ++attempts) {
+            Scene scene;
+            scene.add(busy());
+            scene.report.recipients[0].recipient.attempts = attempts;
+            const queue::Time next = scene.plan().settlement.recipients[0].next_attempt;
+            CAPTURE(attempts);
+            CHECK(next >= before);
+            CHECK(next >= scene.now + 30min);
+            CHECK(next <= scene.now + 4h);
+            if (attempts == 0) CHECK(next == scene.now + 30min);
+            before = next;
+        }
+        CHECK(before == noon + 10s + 4h);
+    }
+
+    TEST_CASE("chance moves the next attempt by no more than the jitter and each recipient for itself") {
+        Scene scene;
+        for (int i = 0; i < 4; ++i) scene.add(busy());
+        scene.random = {0.0, 0.25, 0.999999};  // one too few: the middle stands in
+        const SettlementPlan plan = scene.plan();
+        std::vector<queue::Time> next;
+        for (const queue::RecipientOutcome& out : plan.settlement.recipients)
+            next.push_back(out.next_attempt);
+        CHECK(next[0] == scene.now + 27min);
+        CHECK(next[1] == scene.now + 28min + 30s);
+        CHECK(next[2] > next[1]);
+        CHECK(next[2] <= scene.now + 33min);
+        CHECK(next[3] == scene.now + 30min);
+    }
+
+    TEST_CASE("no attempt is planned past the deadline; the last one falls on it") {
+        Scene scene;
+        scene.add(busy());
+        scene.now = scene.message.envelope.expires_at - 1min;
+        CHECK(scene.plan().settlement.recipients[0].next_attempt == scene.message.envelope.expires_at);
+    }
+
+    TEST_CASE("time that ran out ends a deferral with a notice that says so [DSN-01 DSN-12]") {
+        Scene scene;
+        scene.add(busy());
+        scene.add(no_answer());
+        scene.now = scene.message.envelope.expires_at - 1ms;
+        CHECK(scene.plan().settlement.recipients[0].outcome == Outcome::deferred);
+        scene.now = scene.message.envelope.expires_at;
+        const SettlementPlan plan = scene.plan();
+        for (const std::size_t i : {0U, 1U}) {
+            CHECK(plan.settlement.recipients[i].outcome == Outcome::failed);
+            CHECK(plan.lines[i].status == "expired");
+            CHECK(plan.lines[i].dsn[0] == '4');
+        }
+        REQUIRE(plan.settlement.dsn);
+        CHECK(holds(plan.settlement.dsn->body, "Status: 4.2.0"));
+        CHECK(holds(plan.settlement.dsn->body, "Diagnostic-Code: smtp; 450 busy"));
+        CHECK(holds(plan.settlement.dsn->body, "no answer"));
+    }
+
+    TEST_CASE(
+        "a held message says which policy holds it and bounces only at the policy's deadline [STS-67]") {
+        Scene scene;
+        scene.add(held(), "tlsa-mismatch", "publish the key of mx.example.net");
+        // Given a shorter lifetime than policy allows, the policy's is what counts.
+        scene.message.envelope.expires_at = noon + 1h;
+        const queue::Time deadline = noon + scene.settings.max_age;
+        for (const queue::Time now : {noon + 10s, noon + 1h, noon + 24h, deadline - 1ms}) {
+            scene.now = now;
+            const SettlementPlan plan = scene.plan();
+            const queue::RecipientOutcome& out = plan.settlement.recipients[0];
+            CHECK(out.outcome == Outcome::deferred);
+            CHECK(out.held_reason == "tlsa-mismatch");
+            CHECK(out.next_attempt > now);
+            CHECK(out.next_attempt <= deadline);
+            CHECK_FALSE(plan.settlement.dsn);
+            CHECK(plan.lines[0].status == "deferred");
+            CHECK(plan.lines[0].text ==
+                  "held by policy, tlsa-mismatch: no TLSA record matches mx.example.net");
+        }
+        scene.now = deadline;
+        CHECK(scene.plan().settlement.recipients[0].outcome == Outcome::failed);
+    }
+
+    TEST_CASE("the null sender's mail is held for the policy's time too") {
+        Scene scene;
+        scene.message.envelope.sender.clear();
+        scene.message.envelope.expires_at = queue::expiry(scene.settings, true, noon);
+        scene.add(held(), "tlsa-mismatch");
+        scene.add(busy());
+        scene.now = scene.message.envelope.expires_at;
+        const SettlementPlan plan = scene.plan();
+        CHECK(plan.settlement.recipients[0].outcome == Outcome::deferred);
+        CHECK(plan.settlement.recipients[1].outcome == Outcome::failed);
+    }
+
+    TEST_CASE("the notice of a held message names policy and host and remedy [DSN-17]") {
+        Scene scene;
+        scene.add(held(), "tlsa-mismatch", "publish the key of mx.example.net");
+        scene.now = noon + scene.settings.max_age;
+        const SettlementPlan plan = scene.plan();
+        REQUIRE(plan.settlement.dsn);
+        const std::string& body = plan.settlement.dsn->body;
+        CHECK(holds(body, "Transport security held this message back"));
+        CHECK(holds(body, "tlsa-mismatch"));
+        CHECK(holds(body, "mx.example.net"));
+        CHECK(holds(body, "publish the key of"));
+        CHECK_FALSE(holds(body, "Diagnostic-Code: smtp"));  // no server said a word [DSN-11]
+        CHECK(plan.lines[0].status == "expired");
+    }
+
+    TEST_CASE("what was settled becomes true in the store") {
+        const queue::test::TempDirectory directory;
+        queue::Store store = queue::test::open_store(directory);
+        queue::test::enqueue(store, queue::test::message(4711, {"a@example.net", "b@example.net"}),
+                             queue::Lease::yes);
+        Scene scene;
+        scene.add(delivered());
+        scene.add(refused());
+        const SettlementPlan plan = scene.plan();
+        const auto settled = queue::test::committed(store, [&] { return store.settle(plan.settlement); });
+        REQUIRE(settled);
+        CHECK(settled->message_removed);
+        CHECK(settled->dsn_enqueued);
+        CHECK(store.counters().messages == 1);
+    }
+}
+
+}  // namespace sealpost
