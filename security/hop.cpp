@@ -89,7 +89,7 @@ std::optional<HopDecision> rule_out(const HopInput& in) {
     if (state.dane == DaneState::not_applicable) {
         HopDecision d = skip(HopReason::dane_required, Side::theirs,
                              fmt::format("{} demands DANE, and {}", in.rule->describe(), state.why),
-                             fmt::format("publish a signed TLSA record at {}", tlsa_owner(host, 25)));
+                             fmt::format("publish a signed TLSA record at {}", tlsa_owner(host, in.port)));
         d.results.push_back(
             session_less(in, applied_tlsa(state, host), ResultType::dane_required, state.why));
         return d;
@@ -175,7 +175,8 @@ HopDecision decide_hop(const HopInput& in) {
     const bool sts_decides = sts.enforced() && !(dane && mx_secure);
     // A policy that we may have promised to enforce and cannot remember: later, never anyway.
     if (sts.cache_failed && !(dane && mx_secure))
-        return skip(HopReason::policy_unknown, Side::ours, sts.why, "look at the log of this host: its database");
+        return skip(HopReason::policy_unknown, Side::ours, sts.why,
+                    "look at the log of this host: its database");
     if (sts_decides && !listed) return sts_mismatch(in);
 
     HopDecision d;

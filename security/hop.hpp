@@ -76,6 +76,7 @@ struct HopInput {
     const Domain* host = nullptr;
     const HostState* state = nullptr;
     const StsState* sts = nullptr;
+    std::uint16_t port = 25;
 };
 
 [[nodiscard]] HopDecision decide_hop(const HopInput& input);

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -134,6 +135,11 @@ Result<void> drop_privileges(const DaemonSettings& settings) {
     if (geteuid() == 0) {
         const Result<Account> account = account_of(settings);
         if (!account) return tl::unexpected(account.error());
+        if (settings.user.empty() && account->name == "nobody")
+            std::fputs(
+                "sealpost: warning: running as 'nobody', who may also run other programs; create the user "
+                "'sealpost' (deploy/sealpost.sysusers)\n",
+                stderr);
         if (setgroups(0, nullptr) != 0 || setresgid(account->gid, account->gid, account->gid) != 0 ||
             setresuid(account->uid, account->uid, account->uid) != 0)
             return fail(Errc::configuration,

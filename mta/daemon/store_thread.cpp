@@ -55,7 +55,7 @@ void StoreThread::loop() {
     }
 }
 
-void StoreThread::run_group(std::vector<Job>& group) {
+void StoreThread::run_group(std::span<Job> group) {
     if (!store_) reopen();
     Result<void> committed = store_ ? store_->begin() : fail(Errc::storage, "the database is not open");
     if (committed) {
@@ -64,10 +64,16 @@ void StoreThread::run_group(std::vector<Job>& group) {
                 committed = fail(Errc::storage, "the transaction was given up");
                 break;
             }
-        if (committed)
+        if (committed) {
             committed = store_->commit();
-        else
+        } else {
             store_->rollback();
+            // One job must not take the others with it: each gets a transaction of its own.
+            if (group.size() > 1) {
+                for (Job& job : group) run_group({&job, 1});
+                return;
+            }
+        }
     }
     if (!committed) {
         healthy_ = false;

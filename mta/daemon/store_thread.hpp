@@ -13,6 +13,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -39,7 +40,11 @@ public:
         auto value = std::make_shared<Result<T>>(fail(Errc::storage, "the job did not run"));
         Job job;
         job.execute = [work = std::move(work), value](queue::Store& store) {
-            *value = store.in_savepoint([&] { return work(store); });
+            try {
+                *value = store.in_savepoint([&] { return work(store); });
+            } catch (const std::exception& e) {  // a bug or no memory: this job fails, the thread goes on
+                *value = fail(Errc::storage, e.what());
+            }
             return value->has_value() || value->error().code != Errc::storage;
         };
         job.finish = [done, value](const Result<void>& committed) {
@@ -71,7 +76,7 @@ private:
 
     bool submit(Job job);
     void loop();
-    void run_group(std::vector<Job>& group);
+    void run_group(std::span<Job> group);
     void reopen();
 
     queue::StoreOptions options_;

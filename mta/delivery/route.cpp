@@ -52,8 +52,12 @@ Async<HostState> Route::look_up_host(AttemptTrace& trace, security::MxHost host)
     security::TlsaLimits limits;
     limits.max_records = settings_.dane.max_tlsa_records;
     HostState state = security::conclude_host(query, hop.answers, limits);
-    const security::HopInput input{
-        .rule = &rule_, .mx = &*trace.mx, .host = &hop.host.name, .state = &state, .sts = &*trace.sts};
+    const security::HopInput input{.rule = &rule_,
+                                   .mx = &*trace.mx,
+                                   .host = &hop.host.name,
+                                   .state = &state,
+                                   .sts = &*trace.sts,
+                                   .port = settings_.delivery.port};
     hop.decision = security::decide_hop(input);
     trace.hops.push_back(std::move(hop));
     co_return state;

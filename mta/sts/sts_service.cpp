@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "mta/daemon/clock.hpp"
 
 namespace sealpost {
@@ -85,29 +87,52 @@ Async<StsState> StsService::without_memory(Domain domain, security::DnsAnswer tx
 Async<Result<StsMemory>> StsService::recall(Domain domain) {
     const security::StsClock now = wall_clock();
     if (const auto found = memory_.find(domain); found != memory_.end()) {
-        if (found->second.policy && found->second.expires <= now) found->second.policy.reset();  // STS-49
-        co_return found->second;
+        StsMemory& known = found->second.memory;
+        if (known.policy && known.expires <= now) known.policy.reset();  // STS-49
+        co_return known;
     }
     std::function<Result<std::optional<queue::CachedStsPolicy>>(queue::Store&)> work =
         [domain, now](queue::Store& store) { return store.sts_cache().get(domain, now); };
     const Result<std::optional<queue::CachedStsPolicy>> row = co_await store_.run(std::move(work));
     if (!row) co_return tl::unexpected(row.error());
     // A fetch may have ended while the disk was asked; what it left here is newer than the row.
-    if (const auto found = memory_.find(domain); found != memory_.end()) co_return found->second;
+    if (const auto found = memory_.find(domain); found != memory_.end()) co_return found->second.memory;
     StsMemory memory;
     if (*row) {
         memory.policy = (*row)->policy;
         memory.id = (*row)->id;
         memory.expires = (*row)->expires_at;
     }
-    remember(domain, memory);
+    Remembered entry{.memory = memory, .on_disk = true};
+    remember(domain, std::move(entry));
     co_return memory;
 }
 
-void StsService::remember(const Domain& domain, StsMemory memory) {
-    // The database holds every policy; this map is only in front of it and may forget.
-    if (memory_.size() >= settings_.max_cached && !memory_.contains(domain)) memory_.erase(memory_.begin());
-    memory_.insert_or_assign(domain, std::move(memory));
+void StsService::remember(const Domain& domain, Remembered entry) {
+    if (memory_.size() >= settings_.max_cached && !memory_.contains(domain)) {
+        // This map is only in front of the database, and may forget what is there.
+        const auto victim = std::find_if(memory_.begin(), memory_.end(),
+                                         [](const auto& known) { return known.second.on_disk; });
+        if (victim == memory_.end()) return;
+        memory_.erase(victim);
+    }
+    memory_.insert_or_assign(domain, std::move(entry));
+}
+
+Async<FetchOutcome> StsService::fetch_safely(Domain domain) {
+    std::string why;
+    try {
+        co_return co_await fetcher_.fetch(std::move(domain));
+    } catch (const boost::system::system_error& e) {
+        if (tasks_.stopping()) throw;
+        why = e.what();
+    } catch (const std::exception& e) {
+        why = e.what();
+    }
+    // A bug; it must cost this fetch and not the place of every later one.
+    spdlog::critical("mta-sts: a fetch broke off: {}", why);
+    security::StsFetchFailure broken{security::ResultType::sts_policy_fetch_error, why};
+    co_return tl::unexpected(std::move(broken));
 }
 
 Async<StsService::Outcome> StsService::fetch_once(Domain domain, std::string id) {
@@ -131,15 +156,15 @@ Async<StsService::Outcome> StsService::fetch_once(Domain domain, std::string id)
 }
 
 Async<void> StsService::fly(Domain domain, std::string id) {
-    FetchOutcome fetched = co_await fetcher_.fetch(domain);
+    FetchOutcome fetched = co_await fetch_safely(domain);
     const auto outcome = std::make_shared<FetchOutcome>(std::move(fetched));
     const security::StsClock now = wall_clock();
     if (*outcome) {
-        StsMemory memory;
-        memory.policy = (*outcome)->policy;
-        memory.id = id;
-        memory.expires = now + (*outcome)->policy.max_age;
-        remember(domain, std::move(memory));
+        Remembered entry{.memory = {}, .on_disk = false};
+        entry.memory.policy = (*outcome)->policy;
+        entry.memory.id = id;
+        entry.memory.expires = now + (*outcome)->policy.max_age;
+        remember(domain, std::move(entry));
         spdlog::info("mta-sts: {}: policy fetched, mode {}, id {}", domain,
                      to_string((*outcome)->policy.mode), id);
     } else {
@@ -151,7 +176,10 @@ Async<void> StsService::fly(Domain domain, std::string id) {
             known->failed_at = now;
             known->failure = outcome->error().type;
             known->failure_reason = outcome->error().reason;
-            remember(domain, std::move(*known));
+            const auto before = memory_.find(domain);
+            Remembered entry{.memory = std::move(*known), .on_disk = true};
+            if (before != memory_.end()) entry.on_disk = before->second.on_disk;
+            remember(domain, std::move(entry));
         }
         spdlog::warn("mta-sts: {}: policy not fetched ({}): {}", domain, to_string(outcome->error().type),
                      outcome->error().reason);
@@ -171,8 +199,12 @@ Async<void> StsService::fly(Domain domain, std::string id) {
         return 0;
     };
     const Result<int> stored = co_await store_.run(std::move(work));
-    if (!stored)
+    if (!stored) {
         spdlog::error("mta-sts: {}: the policy could not be stored: {}", domain, stored.error().text);
+        co_return;
+    }
+    if (const auto known = memory_.find(domain); *outcome && known != memory_.end())
+        known->second.on_disk = true;
 }
 
 Async<void> StsService::refresh() {
@@ -186,6 +218,10 @@ Async<void> StsService::refresh() {
         };
         const Result<queue::StsPage> stale = co_await store_.run(std::move(work));
         if (!stale) continue;
+        for (const std::string& name : stale->damaged) {
+            const Result<Domain> domain = Domain::parse(name);
+            if (domain) co_await lookup_here(*domain);  // fetches it anew where it still stands
+        }
         for (const queue::CachedStsPolicy& policy : stale->policies) {
             // Irrespective of the TXT record: its absence must not let a policy run out [STS-53].
             const Outcome outcome = co_await fetch_once(policy.domain, policy.id);

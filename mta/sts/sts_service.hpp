@@ -27,6 +27,12 @@ public:
 
 private:
     using Outcome = std::shared_ptr<FetchOutcome>;
+    /// A policy that is not on disk (yet, or because the disk refused it) exists here alone and is never
+    /// forgotten.
+    struct Remembered {
+        security::StsMemory memory;
+        bool on_disk = true;
+    };
     struct Flight {
         std::vector<std::shared_ptr<Completion<Outcome>>> waiting;
     };
@@ -39,7 +45,8 @@ private:
     [[nodiscard]] Async<Outcome> fetch_once(Domain domain, std::string id);
     [[nodiscard]] Async<void> fly(Domain domain, std::string id);
     [[nodiscard]] Async<void> refresh();
-    void remember(const Domain& domain, security::StsMemory memory);
+    [[nodiscard]] Async<FetchOutcome> fetch_safely(Domain domain);
+    void remember(const Domain& domain, Remembered entry);
 
     asio::any_io_executor executor_;
     TaskGroup& tasks_;
@@ -47,7 +54,7 @@ private:
     StoreThread& store_;
     StsSettings settings_;
     PolicyFetcher fetcher_;
-    std::map<Domain, security::StsMemory> memory_;
+    std::map<Domain, Remembered> memory_;
     std::map<Domain, Flight> flights_;
 };
 
