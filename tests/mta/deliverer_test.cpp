@@ -1,0 +1,365 @@
+#include "mta/delivery/deliverer.hpp"
+
+#include <doctest/doctest.h>
+
+#include <optional>
+
+#include "mta/net/task_group.hpp"
+#include "tests/mta/run_async.hpp"
+#include "tests/mta/support/scripted_server.hpp"
+#include "tests/mta/support/stand_in_resolver.hpp"
+#include "tests/queue/temp_store.hpp"
+
+namespace sealpost {
+
+using namespace std::chrono_literals;
+using Said = RecipientOutcome::Result;
+using security::DnsStatus;
+using test::Script;
+using test::ScriptedServer;
+namespace certs = security::test;
+namespace qtest = queue::test;
+
+namespace {
+
+const certs::Certificate& authority() {
+    static const certs::Certificate made = certs::issue({.common_name = "CA", .ca = true});
+    return made;
+}
+
+std::shared_ptr<certs::Certificate> certificate_for(const std::string& host) {
+    const std::time_t now = std::time(nullptr);
+    const long days = static_cast<long>((now - certs::verification_time) / 86400);
+    certs::CertificateOrder order{.common_name = host, .dns = {host}};
+    order.begins = days - 10;
+    order.ends = days + 10;
+    return std::make_shared<certs::Certificate>(certs::issue(order));
+}
+
+/// example.net with two MX hosts at 127.0.0.2 and 127.0.0.3, and one message for it.
+struct Scene {
+    Scene() { route.delivery.ipv6 = false; }
+
+    ScriptedServer& server(const std::string& address, Script script) {
+        const std::uint16_t port = servers.empty() ? std::uint16_t{0} : servers.front()->port();
+        servers.push_back(std::make_unique<ScriptedServer>(address, port, std::move(script)));
+        route.delivery.port = servers.front()->port();
+        return *servers.back();
+    }
+    void two_hosts() {
+        zone.mx("example.net", {"mx1.example.net", "mx2.example.net"});
+        zone.a("mx1.example.net", "127.0.0.2");
+        zone.a("mx2.example.net", "127.0.0.3");
+    }
+    DeliveryReport deliver(const std::vector<std::string>& recipients = {"a@example.net"}) {
+        delivery.domain = domain;
+        for (const std::string& address : recipients) {
+            queue::DueRecipient due{
+                .id = {message.id, static_cast<std::uint32_t>(delivery.recipients.size())}, .recipient = {}};
+            due.recipient.address = address;
+            due.recipient.domain = domain;
+            delivery.recipients.push_back(std::move(due));
+        }
+        resolver::Resolver resolver(io.get_executor(), tasks, zone.config());
+        if (with_resolver) resolver.start();
+        TlsClient tls = TlsClient::create({}).value();
+        const security::TrustStore trusted = certs::store_of({authority()});
+        StoreThread store(qtest::open_store(directory), qtest::options_for(directory.path()));
+        StsSettings off;
+        off.enabled = false;
+        PolicyFetcher fetcher(resolver, off, tls, trusted);
+        StsService sts(io.get_executor(), tasks, resolver, store, off, std::move(fetcher));
+        DelivererContext context;
+        context.resolver = &resolver;
+        context.sts = &sts;
+        context.route = &route;
+        context.rules =
+            std::make_shared<const security::RuleTable>(security::RuleTable::build(rules).value());
+        context.session.settings = &route.delivery;
+        context.session.tls = &tls;
+        context.session.trusted = &trusted;
+        context.session.helo_name = "mta.example.org";
+        Deliverer deliverer(std::move(context), delivery, message);
+        std::optional<DeliveryReport> report = test::run_async(io, run(deliverer));
+        tasks.stop();
+        test::run_async(io, tasks.join());
+        return std::move(*report);
+    }
+    Async<std::optional<DeliveryReport>> run(Deliverer& deliverer) {
+        DeliveryReport report = co_await deliverer.run(random);
+        co_return std::optional<DeliveryReport>(std::move(report));
+    }
+
+    qtest::TempDirectory directory;
+    asio::io_context io{1};
+    TaskGroup tasks{io.get_executor(), [](std::string_view what) { FAIL_CHECK(std::string(what)); }};
+    test::Zone zone;
+    bool with_resolver = true;
+    std::string domain = "example.net";
+    RouteSettings route;
+    std::vector<RuleSettings> rules;
+    std::vector<std::unique_ptr<ScriptedServer>> servers;
+    std::mt19937 random{1};  // NOLINT: the same order of hosts in every run
+    queue::Delivery delivery{.message = qtest::id_of(1), .domain = {}, .recipients = {}};
+    queue::StoredMessage message{.id = qtest::id_of(1),
+                                 .envelope = qtest::message(1, {"a@example.net"}).envelope,
+                                 .body = "Subject: hello\r\n\r\n.dot\r\n"};
+};
+
+bool holds(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_SUITE("mta/delivery/deliverer") {
+    TEST_CASE("what cannot be routed or read fails without a lookup [DANE-01 STS-03]") {
+        struct Row {
+            std::string domain, recipient, sender, enhanced;
+        };
+        for (const Row& row : {Row{"[192.0.2.1]", "a@[192.0.2.1]", "s@example.org", "5.1.2"},
+                               Row{"example.net", "no address", "s@example.org", "5.1.3"},
+                               Row{"example.net", "a@example.net", "no address", "5.1.7"}}) {
+            Scene scene;
+            scene.with_resolver = false;
+            scene.domain = row.domain;
+            scene.message.envelope.sender = row.sender;
+            const DeliveryReport report = scene.deliver({row.recipient, "b@example.net"});
+            REQUIRE(report.recipients.size() == 2);
+            for (const DeliveredRecipient& r : report.recipients) {
+                CHECK(r.outcome.result == Said::failed);
+                CHECK(r.outcome.enhanced == row.enhanced);
+                CHECK(r.relay == "none");
+            }
+            CHECK_FALSE(report.trace.mx_answer);
+        }
+    }
+
+    TEST_CASE("without a resolver mail waits and no policy is blamed [DANE-03]") {
+        Scene scene;
+        scene.with_resolver = false;
+        const DeliveryReport report = scene.deliver();
+        REQUIRE(report.recipients.size() == 1);
+        CHECK(report.recipients[0].outcome.result == Said::deferred);
+        CHECK(report.recipients[0].outcome.enhanced == "4.4.3");
+        CHECK(report.recipients[0].held_reason.empty());
+        CHECK(report.results.empty());
+        CHECK_FALSE(report.destination_dead);
+    }
+
+    TEST_CASE("an MX answer that does not validate holds the mail [DANE-03]") {
+        Scene scene;
+        security::DnsAnswer bogus;
+        bogus.name = bogus.canonical = "example.net";
+        bogus.type = security::RrType::mx;
+        bogus.status = DnsStatus::bogus;
+        bogus.why = "signature expired";
+        scene.zone.add(bogus);
+        const DeliveryReport report = scene.deliver();
+        CHECK(report.recipients[0].outcome.result == Said::deferred);
+        CHECK(report.recipients[0].outcome.enhanced == "4.7.5");
+        CHECK(report.recipients[0].held_reason == "dnssec-invalid");
+        CHECK(holds(report.recipients[0].outcome.text, "signature expired"));
+        CHECK_FALSE(report.recipients[0].remedy.empty());
+        CHECK(report.trace.outcome == "held");
+    }
+
+    TEST_CASE("a domain that is not there and one that takes no mail fail at once [SMTP-02 SMTP-03]") {
+        {
+            Scene scene;
+            CHECK(scene.deliver().recipients[0].outcome.enhanced == "5.1.2");
+        }
+        Scene scene;
+        scene.zone.mx("example.net", {""});
+        const DeliveryReport report = scene.deliver();
+        CHECK(report.recipients[0].outcome.result == Said::failed);
+        CHECK(report.recipients[0].outcome.enhanced == "5.1.10");
+    }
+
+    TEST_CASE("the first host that takes the message ends the walk") {
+        Scene scene;
+        scene.two_hosts();
+        ScriptedServer& first = scene.server("127.0.0.2", {});
+        ScriptedServer& second = scene.server("127.0.0.3", {});
+        const DeliveryReport report = scene.deliver({"a@example.net", "b@example.net"});
+        REQUIRE(report.recipients.size() == 2);
+        for (const DeliveredRecipient& r : report.recipients) {
+            CHECK(r.outcome.result == Said::delivered);
+            CHECK(r.host == "mx1.example.net");
+            CHECK(r.relay == fmt::format("mx1.example.net[127.0.0.2]:{}", first.port()));
+            CHECK(r.tls == "none");
+        }
+        CHECK(first.body() == "Subject: hello\r\n\r\n..dot\r\n");
+        CHECK(first.heard("MAIL FROM:<sender@example.org>"));
+        CHECK(first.heard("RCPT TO:<b@example.net>"));
+        CHECK_FALSE(second.heard("CONNECT"));
+        CHECK(report.trace.outcome == "delivered");
+    }
+
+    TEST_CASE("a host that cannot be reached or is busy is followed by the next [SMTP-12 STS-66]") {
+        for (const std::string greeting : {"", "421 busy\r\n", "554 not you\r\n", "nonsense\r\n"}) {
+            CAPTURE(greeting);
+            Scene scene;
+            scene.two_hosts();
+            ScriptedServer& second = scene.server("127.0.0.3", {});
+            scene.server("127.0.0.2", {.replies = {{"", greeting}}, .certificate = {}});
+            const DeliveryReport report = scene.deliver();
+            CHECK(report.recipients[0].outcome.result == Said::delivered);
+            CHECK(report.recipients[0].host == "mx2.example.net");
+            CHECK(second.heard("MAIL"));
+        }
+        Scene scene;  // nobody listens at mx1
+        scene.two_hosts();
+        scene.server("127.0.0.3", {});
+        CHECK(scene.deliver().recipients[0].host == "mx2.example.net");
+    }
+
+    TEST_CASE("a connection that breaks before any answer is followed by the next host") {
+        Scene scene;
+        scene.two_hosts();
+        ScriptedServer& first = scene.server("127.0.0.2", {.replies = {{"MAIL", ""}}, .certificate = {}});
+        scene.server("127.0.0.3", {});
+        const DeliveryReport report = scene.deliver();
+        CHECK(first.heard("MAIL"));
+        CHECK(report.recipients[0].outcome.result == Said::delivered);
+        CHECK(report.recipients[0].host == "mx2.example.net");
+    }
+
+    TEST_CASE("a message that may have been taken is not offered to another host [SMTP-16]") {
+        Scene scene;
+        scene.two_hosts();
+        scene.server("127.0.0.2", {.replies = {{".", ""}}, .certificate = {}});
+        ScriptedServer& second = scene.server("127.0.0.3", {});
+        const DeliveryReport report = scene.deliver();
+        CHECK(report.recipients[0].outcome.result == Said::deferred);
+        CHECK_FALSE(second.heard("CONNECT"));
+    }
+
+    TEST_CASE("what a server refuses for good is not asked of another") {
+        Scene scene;
+        scene.two_hosts();
+        scene.server("127.0.0.2", {.replies = {{"RCPT", "550 5.1.1 unknown\r\n"}}, .certificate = {}});
+        ScriptedServer& second = scene.server("127.0.0.3", {});
+        const DeliveryReport report = scene.deliver();
+        CHECK(report.recipients[0].outcome.result == Said::failed);
+        CHECK(report.recipients[0].outcome.code == 550);
+        CHECK_FALSE(second.heard("CONNECT"));
+        CHECK(report.trace.outcome == "failed");
+    }
+
+    TEST_CASE("a forbidden address is never connected to whatever name leads there") {
+        Scene scene;
+        scene.two_hosts();
+        ScriptedServer& first = scene.server("127.0.0.2", {});
+        scene.route.delivery.forbidden_networks = {IpNetwork::parse("127.0.0.0/8").value()};
+        const DeliveryReport report = scene.deliver();
+        CHECK(report.recipients[0].outcome.result == Said::deferred);
+        CHECK(holds(report.recipients[0].outcome.text, "delivery.forbidden_networks"));
+        CHECK_FALSE(first.heard("CONNECT"));
+    }
+
+    TEST_CASE("when nobody can be reached the destination rests") {
+        Scene scene;
+        scene.two_hosts();
+        {
+            scene.route.delivery.port = ScriptedServer("127.0.0.2", 0, {}).port();
+        }
+        const DeliveryReport report = scene.deliver();
+        CHECK(report.recipients[0].outcome.result == Said::deferred);
+        CHECK(report.recipients[0].outcome.enhanced == "4.4.1");
+        CHECK(report.destination_dead);
+        CHECK(report.trace.outcome == "deferred");
+    }
+
+    TEST_CASE("a matching TLSA record authenticates the host [DANE-51]") {
+        Scene scene;
+        scene.zone.status(DnsStatus::secure);
+        scene.two_hosts();
+        const auto certificate = certificate_for("mx1.example.net");
+        ScriptedServer& first = scene.server("127.0.0.2", {.replies = {}, .certificate = certificate});
+        scene.zone.tlsa("mx1.example.net", first.port(), certs::tlsa_for(*certificate, 3, 1, 1));
+        const DeliveryReport report = scene.deliver();
+        CHECK(report.recipients[0].outcome.result == Said::delivered);
+        CHECK(report.recipients[0].tls.starts_with("Verified(dane) protocol=TLSv1.3 cipher="));
+        CHECK(first.heard("TLS"));
+        CHECK(first.heard("MAIL"));
+    }
+
+    TEST_CASE("a host that fails DANE hears no envelope and the next host is tried [DANE-04 DANE-75]") {
+        Scene scene;
+        scene.zone.status(DnsStatus::secure);
+        scene.two_hosts();
+        const auto certificate = certificate_for("mx1.example.net");
+        const auto other = certificate_for("mx1.example.net");
+        ScriptedServer& first = scene.server("127.0.0.2", {.replies = {}, .certificate = certificate});
+        scene.zone.tlsa("mx1.example.net", first.port(), certs::tlsa_for(*other, 3, 1, 1));
+        ScriptedServer& second = scene.server("127.0.0.3", {});
+        const DeliveryReport report = scene.deliver();
+        CHECK(report.recipients[0].outcome.result == Said::delivered);
+        CHECK(report.recipients[0].host == "mx2.example.net");
+        CHECK(second.heard("MAIL"));
+        CHECK(first.heard("TLS"));
+        for (const char* verb : {"MAIL", "RCPT", "DATA"}) CHECK_FALSE(first.heard(verb));
+    }
+
+    TEST_CASE("when every host fails its policy the mail is held and says so [DANE-73 DANE-75 STS-67]") {
+        for (const bool offered : {true, false}) {
+            Scene scene;
+            scene.zone.status(DnsStatus::secure);
+            scene.zone.mx("example.net", {"mx1.example.net"});
+            scene.zone.a("mx1.example.net", "127.0.0.2");
+            const auto certificate = certificate_for("mx1.example.net");
+            const auto other = certificate_for("mx1.example.net");
+            Script script;
+            if (offered) script.certificate = certificate;
+            ScriptedServer& first = scene.server("127.0.0.2", std::move(script));
+            scene.zone.tlsa("mx1.example.net", first.port(), certs::tlsa_for(*other, 3, 1, 1));
+            const DeliveryReport report = scene.deliver();
+            const DeliveredRecipient& r = report.recipients[0];
+            CHECK(r.outcome.result == Said::deferred);
+            CHECK(r.outcome.enhanced == "4.7.5");
+            CHECK_FALSE(r.held_reason.empty());
+            CHECK_FALSE(r.remedy.empty());
+            CHECK(holds(r.outcome.text, "mx1.example.net"));
+            CHECK_FALSE(report.results.empty());
+            CHECK(report.trace.outcome == "held");
+            CHECK_FALSE(report.destination_dead);
+            CHECK_FALSE(first.heard("MAIL"));
+        }
+    }
+
+    TEST_CASE("without a policy a failed handshake is followed by one connection in clear [TLS-08]") {
+        Scene scene;
+        scene.zone.mx("example.net", {"mx1.example.net"});
+        scene.zone.a("mx1.example.net", "127.0.0.2");
+        // Says 220 to STARTTLS and ends the connection.
+        ScriptedServer& first = scene.server(
+            "127.0.0.2",
+            {.replies = {{"EHLO", "250-server.example\r\n250 STARTTLS\r\n"}}, .certificate = {}});
+        const DeliveryReport report = scene.deliver();
+        CHECK(report.recipients[0].outcome.result == Said::delivered);
+        CHECK(report.recipients[0].tls == "none");
+        const std::vector<std::string> heard = first.heard();
+        CHECK(std::count(heard.begin(), heard.end(), "CONNECT") == 2);
+    }
+
+    TEST_CASE("under a rule that demands TLS there is no second connection in clear") {
+        Scene scene;
+        scene.zone.mx("example.net", {"mx1.example.net"});
+        scene.zone.a("mx1.example.net", "127.0.0.2");
+        RuleSettings& rule = scene.rules.emplace_back();
+        rule.pattern = "example.net";
+        rule.tls = TlsLevel::encrypt;
+        ScriptedServer& first = scene.server(
+            "127.0.0.2",
+            {.replies = {{"EHLO", "250-server.example\r\n250 STARTTLS\r\n"}}, .certificate = {}});
+        const DeliveryReport report = scene.deliver();
+        CHECK(report.recipients[0].outcome.result == Said::deferred);
+        CHECK_FALSE(report.recipients[0].held_reason.empty());
+        const std::vector<std::string> heard = first.heard();
+        CHECK(std::count(heard.begin(), heard.end(), "CONNECT") == 1);
+        CHECK_FALSE(first.heard("MAIL"));
+    }
+}
+
+}  // namespace sealpost

@@ -1,0 +1,33 @@
+/// \file A resolver process that answers from a list, so that a delivery can be tested without any DNS.
+///
+/// Use      Resolver starts its own binary again, which is the test binary here: started with the argument
+///          "resolver-process" it answers questions and never reaches doctest. The list travels in the place
+///          of the trust anchor.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "mta/resolver/process.hpp"
+#include "security/dns_answer.hpp"
+
+namespace sealpost::test {
+
+class Zone {
+public:
+    void mx(const std::string& name, const std::vector<std::string>& hosts);
+    void a(const std::string& name, const std::string& address);
+    void tlsa(const std::string& host, std::uint16_t port, std::vector<std::uint8_t> rdata);
+    void add(security::DnsAnswer answer) { answers_.push_back(std::move(answer)); }
+    /// `status` for what is added from now on.
+    void status(security::DnsStatus status) { status_ = status; }
+
+    /// For the Resolver. What is not in the list is denied: NODATA, or NXDOMAIN where nothing has the name.
+    [[nodiscard]] resolver::ProcessConfig config() const;
+
+private:
+    security::DnsAnswer answer(const std::string& name, security::RrType type) const;
+    std::vector<security::DnsAnswer> answers_;
+    security::DnsStatus status_ = security::DnsStatus::insecure;
+};
+
+}  // namespace sealpost::test
