@@ -147,10 +147,12 @@ DnsAnswer to_answer(const Question& question, int error, const ub_result* result
 /// Questions under way and answers not yet written. Lives as long as the process.
 class Loop {
 public:
-    Loop(int fd, Context ctx, unsigned max_pending)
-        : fd_(fd), ctx_(std::move(ctx)), max_outstanding_(2UL * max_pending) {}
+    /// `input`: what was read already.
+    Loop(int fd, Context ctx, unsigned max_pending, std::string input)
+        : fd_(fd), ctx_(std::move(ctx)), max_outstanding_(2UL * max_pending), input_(std::move(input)) {}
 
     int run() {
+        if (!take_questions()) return 0;
         for (;;) {
             pollfd fds[2] = {{fd_, 0, 0}, {ub_fd(ctx_.get()), POLLIN, 0}};
             if (output_.size() < max_output) fds[0].events |= POLLIN;
@@ -205,6 +207,10 @@ private:
         if (n < 0) return errno == EAGAIN || errno == EINTR;
         if (n == 0) return false;
         input_.append(block, static_cast<std::size_t>(n));
+        return take_questions();
+    }
+
+    bool take_questions() {
         for (;;) {
             Result<std::optional<std::string>> payload = take_frame(input_, max_question);
             if (!payload) return false;
@@ -225,13 +231,13 @@ private:
     int fd_;
     Context ctx_;
     std::size_t max_outstanding_;
-    std::size_t outstanding_ = 0;
     std::string input_;
+    std::size_t outstanding_ = 0;
     std::string output_;
 };
 
-Result<std::string> read_config_frame(int fd) {
-    std::string buffer;
+/// The daemon asks its first questions without waiting for us: those that are read here stay in `buffer`.
+Result<std::string> read_config_frame(int fd, std::string& buffer) {
     for (;;) {
         char block[4096];
         const ssize_t n = read(fd, block, sizeof block);
@@ -256,7 +262,8 @@ Result<void> warm_up(ub_ctx* ctx) {
 }
 
 Result<int> serve(int fd) {
-    const Result<std::string> text = read_config_frame(fd);
+    std::string input;
+    const Result<std::string> text = read_config_frame(fd, input);
     if (!text) return tl::unexpected(text.error());
     const Result<ProcessConfig> config = decode_process_config(*text);
     if (!config) return tl::unexpected(config.error());
@@ -265,7 +272,7 @@ Result<int> serve(int fd) {
     if (const Result<void> warm = warm_up(ctx->get()); !warm) return tl::unexpected(warm.error());
     if (const Result<void> confined = confine_process(); !confined) return tl::unexpected(confined.error());
     if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0) return fail(Errc::unavailable, std::strerror(errno));
-    Loop loop(fd, std::move(*ctx), config->dns.max_pending);
+    Loop loop(fd, std::move(*ctx), config->dns.max_pending, std::move(input));
     return loop.run();
 }
 
