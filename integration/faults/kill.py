@@ -51,7 +51,7 @@ def killed(world: World) -> None:
     finally:
         daemon.kill()
         world.check_sanitizer(daemon)
-    print(f"       {CYCLES} kills, {len(load.acknowledged)} messages acknowledged, 0 lost, {copies} copies of what was in flight")
+    print(f"       {CYCLES} kills, {len(load.acknowledged)} acknowledged, 0 lost, {copies} copies of what was in flight")
 
 
 @test("a killed daemon leaves no resolver process behind")

@@ -23,9 +23,14 @@ def configuration(world: World) -> bytes:
         {
             "trust_anchor": (world.lab / "root.key").read_text().partition(";")[0],
             "root_hints_file": str(world.lab / "root.hints"),
-            "stub_zones": [], "max_pending": 100, "outgoing_range": 100, "cache_size": 1 << 20, "ipv4": True, "ipv6": True,
+            "stub_zones": [],
+            "max_pending": 100,
+            "outgoing_range": 100,
+            "cache_size": 1 << 20,
+            "ipv4": True,
+            "ipv6": True,
         }
-    ).encode()  # fmt: skip
+    ).encode()
 
 
 def question(number: int, name: str) -> bytes:
@@ -38,7 +43,8 @@ def early_questions(world: World) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(TIMEOUT)
-        ours.sendall(frame(configuration(world)) + frame(question(7, "mx.dane-ok.example")) + frame(question(8, "nosuch.example")))
+        questions = frame(question(7, "mx.dane-ok.example")) + frame(question(8, "nosuch.example"))
+        ours.sendall(frame(configuration(world)) + questions)
         process = subprocess.Popen(
             [world.binary, "resolver-process"],
             stdin=subprocess.DEVNULL, preexec_fn=lambda: os.dup2(theirs.fileno(), 3), pass_fds=[3],

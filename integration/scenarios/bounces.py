@@ -33,7 +33,8 @@ def nonexistent(world: World) -> None:
     same("To", report["To"].addresses[0].addr_spec, SENDER)
     require(report["From"] and report["Date"] and report["Message-ID"], "From, Date or Message-ID is missing")
     parts = list(report.iter_parts())
-    same("the parts", [p.get_content_type() for p in parts], ["text/plain", "message/delivery-status", "message/rfc822"])
+    types = ["text/plain", "message/delivery-status", "message/rfc822"]
+    same("the parts", [part.get_content_type() for part in parts], types)
     require("user@nosuch.example" in parts[0].get_content(), "the text does not name the recipient")
     message, recipient = fields(parts[1])
     same("Reporting-MTA", message["Reporting-MTA"], "dns; sealpost.example")

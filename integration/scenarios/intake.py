@@ -7,7 +7,9 @@ import socket
 import client
 from harness import Failed, World, require, same, test
 
-FALSE_ENDS = [b"\n.\n", b"\r\n.\n", b"\n.\r\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\n.\r", b"\r\n\x00.\r\n", b"\r\n.\x00\r\n"]
+FALSE_ENDS = [
+    b"\n.\n", b"\r\n.\n", b"\n.\r\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\n.\r", b"\r\n\x00.\r\n", b"\r\n.\x00\r\n",
+]  # fmt: skip
 SMUGGLED = b"MAIL FROM:<alice@sender.example>\r\nRCPT TO:<smuggled@plain.example>\r\nDATA\r\nSubject: smuggled\r\n\r\n"
 FOREIGN = "192.0.2.25"
 

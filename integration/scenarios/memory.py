@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import signal
 import subprocess
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +22,8 @@ POLICY_HOST = ("192.0.2.43", "2001:db8::43")
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
-    return subprocess.run([str(c) for c in command], cwd=cwd, capture_output=True, text=True, timeout=30, check=True).stdout
+    words = [str(word) for word in command]
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=30, check=True).stdout
 
 
 def reload_zones(lab: Path) -> None:
@@ -108,8 +111,8 @@ def mended(lab: Path, domain: str, host: str) -> str:
     """The signed zone with the TLSA record of the key that the host serves, and its signatures made anew."""
     dns, text = lab / "dns", (lab / "dns" / f"{domain}.zone").read_text()
     key = run("openssl", "x509", "-in", lab / "certs" / f"{host}.pem", "-noout", "-pubkey")
-    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=key.encode(), capture_output=True, check=True).stdout
-    digest = subprocess.run(["openssl", "dgst", "-sha256", "-r"], input=der, capture_output=True, check=True).stdout.split()[0].decode()
+    base64 = "".join(line for line in key.splitlines() if not line.startswith("-----"))
+    digest = hashlib.sha256(b64decode(base64)).hexdigest()
     plain = "".join(line + "\n" for line in text.splitlines() if not re.search(r"\sIN\s+(RRSIG|NSEC|DNSKEY)\s", line))
     plain, count = re.subn(r"(\sIN\s+TLSA\s+3 1 1 )[0-9a-f]+", rf"\g<1>{digest}", plain)
     require(count == 1, "the zone has not one TLSA record")

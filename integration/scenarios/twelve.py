@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness import TESTS, Failed, Test, World, require, same
+from harness import TESTS, Failed, Test, World, require, same, wait_for
 from outcome import Outcome, Row, differences, report_differences
 from settle import avoid_midnight, send, settled
 
@@ -79,8 +79,10 @@ def check_receivers(world: World, row: Row, got: Outcome) -> None:
                 require(met and event["tls"], f"{host['fqdn']} was sent '{event['text']}' (encrypted: {event['tls']})")
             if event["event"] == "tls" and "sni=" in event["text"]:
                 require(event["text"].endswith(f"sni={host['fqdn']}"), f"the SNI is not {host['fqdn']}: {event['text']}")
-    delivered = len(world.mail(f"user@{row['domain']}"))
-    same("how many messages arrived", delivered, int(got.outcome == "delivered"))
+    recipient = f"user@{row['domain']}"
+    if got.outcome == "delivered":
+        wait_for(f"mail for {recipient}", lambda: world.mail(recipient))
+    same("how many messages arrived", len(world.mail(recipient)), int(got.outcome == "delivered"))
 
 
 def check_report_details(got: Outcome, report: dict[str, Any] | None) -> None:
