@@ -14,7 +14,6 @@ struct Failure {
 Failure transport_failure(const TlsFacts& facts) {
     switch (facts.stage) {
         case TlsStage::not_offered:
-            return {ResultType::starttls_not_supported, facts.detail};
         case TlsStage::refused:
             return {ResultType::starttls_not_supported, facts.detail};
         case TlsStage::injected:

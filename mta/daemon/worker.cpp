@@ -15,6 +15,7 @@ using Loaded = std::variant<queue::StoredMessage, queue::Frozen>;
 
 std::vector<queue::RecipientId> ids_of(const queue::Delivery& delivery) {
     std::vector<queue::RecipientId> ids;
+    ids.reserve(delivery.recipients.size());
     for (const queue::DueRecipient& due : delivery.recipients) ids.push_back(due.id);
     return ids;
 }

@@ -268,7 +268,8 @@ void Deliverer::note_verdict(const security::Verdict& verdict, const std::string
     note(std::move(waiting));
 }
 
-void Deliverer::settle_all(RecipientOutcome::Result result, std::string enhanced, std::string text) {
+void Deliverer::settle_all(RecipientOutcome::Result result, const std::string& enhanced,
+                           const std::string& text) {
     report_.recipients.clear();
     for (const queue::DueRecipient& due : due_)
         report_.recipients.push_back(

@@ -69,7 +69,7 @@ private:
     [[nodiscard]] bool settle_without_hosts();
     void note(Waiting waiting);
     void note_verdict(const security::Verdict& verdict, const std::string& relay);
-    void settle_all(RecipientOutcome::Result result, std::string enhanced, std::string text);
+    void settle_all(RecipientOutcome::Result result, const std::string& enhanced, const std::string& text);
     void finish();
     [[nodiscard]] MailEnvelope envelope() const;
 

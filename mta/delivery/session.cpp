@@ -11,7 +11,7 @@ namespace {
 using security::TlsFacts;
 using security::TlsStage;
 
-constexpr std::size_t body_block = 64 * 1024;
+constexpr std::size_t body_block = 64UL * 1024;
 
 std::string reply_text(const Reply& reply) {
     return security::printable(fmt::format("{} {}", reply.code, reply.text()), 300);

@@ -26,7 +26,7 @@ using Next = ServerAction::Next;
 constexpr std::size_t max_buffered = 1UL << 30;
 constexpr Millis write_limit = std::chrono::minutes(5);
 constexpr Millis linger_limit = std::chrono::seconds(2);
-constexpr std::size_t linger_octets = 256 * 1024;
+constexpr std::size_t linger_octets = 256UL * 1024;
 
 }  // namespace
 
@@ -57,7 +57,7 @@ struct Listener::Session {
     }
     /// false: closed, reset or timed out (then `timed_out`).
     [[nodiscard]] Async<bool> fill(Millis limit) {
-        std::array<char, 16 * 1024> block{};
+        std::array<char, 16UL * 1024> block{};
         expire_after(limit);
         const auto [ec, n] =
             co_await stream.async_read_some(asio::buffer(block), asio::as_tuple(asio::use_awaitable));

@@ -18,8 +18,8 @@
 namespace sealpost::resolver {
 
 inline constexpr std::size_t max_question = 1024;
-inline constexpr std::size_t max_answer = 192 * 1024;
-inline constexpr std::size_t max_rdata_total = 128 * 1024;
+inline constexpr std::size_t max_answer = 192UL * 1024;
+inline constexpr std::size_t max_rdata_total = 128UL * 1024;
 inline constexpr std::size_t max_records = 2048;
 inline constexpr std::size_t max_why = 512;
 

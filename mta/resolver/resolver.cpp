@@ -169,7 +169,7 @@ Async<void> Resolver::run_once() {
 }
 
 Async<void> Resolver::read_answers() {
-    std::vector<char> block(64 * 1024);
+    std::vector<char> block(64UL * 1024);
     for (;;) {
         const auto [ec, n] =
             co_await socket_.async_read_some(asio::buffer(block), asio::as_tuple(asio::use_awaitable));
