@@ -146,6 +146,8 @@ Result<void> drop_privileges(const DaemonSettings& settings) {
                         fmt::format("cannot become user '{}': {}", account->name, std::strerror(errno)));
         if (setuid(0) == 0) return fail(Errc::configuration, "root could be had back after giving it up");
     }
+    // Ports are bound: what systemd lent us for that is not passed on to the resolver process.
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     return {};
 }
