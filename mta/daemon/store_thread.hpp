@@ -4,6 +4,7 @@
 /// acknowledged only
 ///          after the commit that holds it has returned.
 /// Threads  `run` from any executor; a job runs on the store thread and must not touch anything else.
+///          Stop it before the executor of a caller goes away: answers are posted there.
 /// Errors   what the job returned; Errc::storage when its transaction was not committed; Errc::full when the
 /// queue of
 ///          jobs is; Errc::timed_out when the disk did not answer in time (the job may still be committed

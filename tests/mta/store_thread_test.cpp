@@ -40,8 +40,8 @@ struct Answers {
 
 struct Scene {
     qtest::TempDirectory directory;
+    asio::io_context io;  // before the thread: what it still holds of an answer belongs to this executor
     StoreThread thread{qtest::open_store(directory), qtest::options_for(directory.path())};
-    asio::io_context io;
     TaskGroup group{io.get_executor(), [](std::string_view what) { FAIL_CHECK(std::string(what)); }};
     Answers answers;
 
