@@ -32,6 +32,13 @@ Async<Result<std::string>> answer_after(Millis time, bool& ended) {
     co_return std::string("answer");
 }
 
+/// As an operation that turns every error code into an Error at once, that of its cancellation too.
+Async<Result<std::string>> value_for_cancellation() {
+    asio::steady_timer timer(co_await asio::this_coro::executor, 1h);
+    const auto [ec] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+    co_return fail(Errc::unavailable, ec.message());
+}
+
 Async<Result<std::string>> fail_at_once() {
     co_return fail(Errc::protocol, "no such thing");
 }
@@ -87,25 +94,27 @@ TEST_SUITE("mta/net/deadline") {
     }
 
     TEST_CASE("cancellation from above ends both and arrives as cancellation") {
-        asio::io_context io;
-        bool ended = false;
-        asio::cancellation_signal signal;
-        std::exception_ptr thrown;
-        asio::co_spawn(
-            io, with_deadline(answer_after(1h, ended), 1h),
-            asio::bind_cancellation_slot(
-                signal.slot(), [&](std::exception_ptr e, const Result<std::string>&) { thrown = e; }));
-        asio::steady_timer later(io, 10ms);
-        later.async_wait([&](auto) { signal.emit(asio::cancellation_type::terminal); });
-        io.run_for(30s);
-        CHECK(ended);
-        REQUIRE(thrown);
-        try {
-            std::rethrow_exception(thrown);
-        } catch (const boost::system::system_error& e) {
-            CHECK(e.code() == asio::error::operation_aborted);
+        for (const bool as_value : {false, true}) {
+            asio::io_context io;
+            bool ended = false;
+            asio::cancellation_signal signal;
+            std::exception_ptr thrown;
+            asio::co_spawn(
+                io, with_deadline(as_value ? value_for_cancellation() : answer_after(1h, ended), 1h),
+                asio::bind_cancellation_slot(
+                    signal.slot(), [&](std::exception_ptr e, const Result<std::string>&) { thrown = e; }));
+            asio::steady_timer later(io, 10ms);
+            later.async_wait([&](auto) { signal.emit(asio::cancellation_type::terminal); });
+            io.run_for(30s);
+            CHECK(ended != as_value);
+            REQUIRE(thrown);
+            try {
+                std::rethrow_exception(thrown);
+            } catch (const boost::system::system_error& e) {
+                CHECK(e.code() == asio::error::operation_aborted);
+            }
+            CHECK(io.stopped());  // neither the operation nor the timer is left behind
         }
-        CHECK(io.stopped());  // neither the operation nor the timer is left behind
     }
 
     TEST_CASE("of two deadlines the nearer one counts") {
