@@ -57,7 +57,8 @@ struct StsState {
     std::string why;  ///< why there is no policy, or why the cached one serves
     /// To be reported [RPT-73 RPT-74 RPT-75]: discovery or fetch failed where there should be a policy.
     std::optional<StsFetchFailure> failure;
-    /// Our own memory of policies could not be read: nobody knows whether one is in force, so every hop waits.
+    /// Our own memory of policies could not be read: nobody knows whether one is in force, so every hop
+    /// waits.
     bool cache_failed = false;
 
     [[nodiscard]] bool enforced() const { return policy && policy->mode == StsMode::enforce; }

@@ -90,6 +90,17 @@ public:
                PolicyFetcher(resolver_, settings.mta_sts, tls_, std::move(checked.sts_trusted))),
           listener_(listener_context(), sockets) {}
 
+    Daemon(const Daemon&) = delete;
+    Daemon& operator=(const Daemon&) = delete;
+    /// shut_down() has done all this, unless an exception got us here: nobody may be answered whose executor
+    /// is gone.
+    ~Daemon() {
+        if (admin_) admin_->stop();
+        listener_.stop();
+        for (const auto& worker : workers_) worker->stop();
+        store_.stop();
+    }
+
     Result<void> start() {
         const unsigned count = settings_.daemon.workers != 0
                                    ? settings_.daemon.workers
