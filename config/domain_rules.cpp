@@ -9,8 +9,10 @@ namespace sealpost {
 namespace {
 
 constexpr std::array levels{TlsLevel::automatic, TlsLevel::encrypt, TlsLevel::authenticated,
-                            TlsLevel::dane_only};
-constexpr std::array<std::string_view, 3> rule_keys{"tls", "match", "contact"};
+                            TlsLevel::dane_only, TlsLevel::secure,  TlsLevel::fingerprint,
+                            TlsLevel::may,       TlsLevel::none};
+constexpr std::array versions{TlsVersion::tls1_2, TlsVersion::tls1_3};
+constexpr std::size_t max_route = 10;
 
 /// "example.org" or ".example.org", in A-labels.
 Result<std::string> parse_name_or_suffix(std::string_view text) {
@@ -27,23 +29,23 @@ public:
 
     void read(const toml::table& table) {
         for (const auto& [key, value] : table) {
-            if (key.str() == "tls")
-                read_tls(value);
-            else if (key.str() == "match")
-                read_match(value);
-            else if (key.str() == "contact")
-                read_contact(value);
-            else
+            const auto known = std::find_if(keys.begin(), keys.end(),
+                                            [&](const KnownKey& k) { return k.name == key.str(); });
+            if (known == keys.end())
                 unknown(key, value);
+            else
+                (this->*known->read)(value);
         }
-        const toml::node* match = table.get("match");
-        if (match != nullptr && rule_.tls != TlsLevel::authenticated && !bad_tls_)
-            add("match", match->source().begin,
-                fmt::format("has no effect with tls = \"{}\"; it goes with tls = \"authenticated\"",
-                            to_string(rule_.tls)));
+        if (!bad_tls_) check_together(table);
     }
 
 private:
+    struct KnownKey {
+        std::string_view name;
+        void (RuleReader::*read)(const toml::node&);
+    };
+    static const std::array<KnownKey, 12> keys;
+
     void add(std::string_view key, toml::source_position at, std::string_view text) {
         problems_.push_back({at, fmt::format("key '{}.{}': {}", name_, key, text)});
     }
@@ -55,53 +57,151 @@ private:
                 "unknown table; a domain stands in quotes, as in [domain.\"example.org\"]");
             return;
         }
-        add(key.str(), key.source().begin,
-            "unknown key" + suggestion(key.str(), {rule_keys.begin(), rule_keys.end()}));
+        std::vector<std::string_view> words(keys.size());
+        std::transform(keys.begin(), keys.end(), words.begin(), [](const KnownKey& k) { return k.name; });
+        add(key.str(), key.source().begin, "unknown key" + suggestion(key.str(), words));
+    }
+
+    /// One of the words that to_string() knows for `known`.
+    template <class Known>
+    auto read_word(std::string_view key, const toml::node& node, const Known& known)
+        -> std::optional<typename Known::value_type> {
+        const auto text = node.value_exact<std::string>();
+        for (const auto value : known)
+            if (text && to_string(value) == *text) return value;
+        std::vector<std::string_view> words(known.size());
+        std::transform(known.begin(), known.end(), words.begin(), [](auto v) { return to_string(v); });
+        add(key, node.source().begin,
+            fmt::format("expected one of \"{}\", found {}{}", fmt::join(words, "\", \""), describe(node),
+                        text ? suggestion(*text, words) : std::string()));
+        return std::nullopt;
+    }
+
+    /// A list of texts, each understood by `parse`.
+    template <class Item>
+    std::vector<Item> read_list(std::string_view key, const toml::node& node, std::string_view allowed,
+                                Result<Item> (*parse)(std::string_view)) {
+        std::vector<Item> out;
+        std::vector<ValueProblem> bad;
+        for (const PlacedText& text : list_of_text(node, allowed, bad)) {
+            Result<Item> item = parse(text.text);
+            if (item)
+                out.push_back(*std::move(item));
+            else
+                bad.push_back({text.at, item.error().text});
+        }
+        if (bad.empty() && out.empty())
+            bad.push_back({node.source().begin, fmt::format("the list is empty; expected {}", allowed)});
+        for (const ValueProblem& problem : bad) add(key, problem.at, problem.text);
+        return out;
+    }
+
+    std::optional<std::string> read_line(std::string_view key, const toml::node& node) {
+        const auto text = node.value_exact<std::string>();
+        if (!text) {
+            add(key, node.source().begin, fmt::format("expected a line of text, found {}", describe(node)));
+            return std::nullopt;
+        }
+        Result<std::string> line = one_line(*text);
+        if (line) return *std::move(line);
+        add(key, node.source().begin, line.error().text);
+        return std::nullopt;
+    }
+
+    std::optional<bool> read_flag(std::string_view key, const toml::node& node) {
+        const auto flag = node.value_exact<bool>();
+        if (!flag)
+            add(key, node.source().begin, fmt::format("expected true or false, found {}", describe(node)));
+        return flag;
     }
 
     void read_tls(const toml::node& node) {
-        const auto text = node.value_exact<std::string>();
-        const auto* const level = std::find_if(levels.begin(), levels.end(),
-                                               [&](TlsLevel l) { return text && to_string(l) == *text; });
-        if (level != levels.end()) {
-            rule_.tls = *level;
-            return;
-        }
-        bad_tls_ = true;
-        std::vector<std::string_view> words(levels.size());
-        std::transform(levels.begin(), levels.end(), words.begin(), [](TlsLevel l) { return to_string(l); });
-        add("tls", node.source().begin,
-            fmt::format("expected one of \"{}\", found {}{}", fmt::join(words, "\", \""), describe(node),
-                        text ? suggestion(*text, words) : std::string()));
+        const auto level = read_word("tls", node, levels);
+        bad_tls_ = !level;
+        if (level) rule_.tls = *level;
     }
-
     void read_match(const toml::node& node) {
-        std::vector<ValueProblem> bad;
-        constexpr std::string_view allowed = "a list of names such as [\"mx.example.org\", \".example.org\"]";
-        for (const PlacedText& item : list_of_text(node, allowed, bad)) {
-            Result<std::string> name = parse_name_or_suffix(item.text);
-            if (name)
-                rule_.match.push_back(*std::move(name));
-            else
-                bad.push_back({item.at, name.error().text});
+        rule_.match = read_list<std::string>("match", node,
+                                             "a list of names such as [\"mx.example.org\", \".example.org\"]",
+                                             &parse_name_or_suffix);
+    }
+    void read_pins(const toml::node& node) {
+        rule_.pins =
+            read_list<SpkiPin>("pins", node, "a list of SHA-256 digests of public keys", &SpkiPin::parse);
+    }
+    void read_ca_file(const toml::node& node) {
+        const auto path = read_line("ca_file", node);
+        if (path && path->empty())
+            add("ca_file", node.source().begin, "the path is empty; leave the key out for tls.ca_file");
+        if (path) rule_.ca_file = *path;
+    }
+    void read_min_tls(const toml::node& node) { rule_.min_tls = read_word("min_tls", node, versions); }
+    void read_route(const toml::node& node) {
+        rule_.route = read_list<NextHop>("route", node,
+                                         "a list such as [\"[relay.example]:587\"] or [\"relay.example\"]",
+                                         &NextHop::parse);
+        const bool with_mx =
+            std::any_of(rule_.route.begin(), rule_.route.end(), [](const NextHop& hop) { return hop.mx; });
+        if (with_mx && rule_.route.size() > 1)
+            add("route", node.source().begin,
+                "a name without brackets stands alone: its MX records say which hosts there are");
+        if (rule_.route.size() > max_route)
+            add("route", node.source().begin, fmt::format("at most {} next hops", max_route));
+    }
+    void read_insecure_mx(const toml::node& node) { rule_.insecure_mx = read_flag("insecure_mx", node); }
+    void read_both(const toml::node& node) { rule_.both = read_flag("both", node).value_or(false); }
+    void read_observe(const toml::node& node) { rule_.observe = read_flag("observe", node).value_or(false); }
+    void read_reason(const toml::node& node) { rule_.reason = read_line("reason", node).value_or(""); }
+    void read_contact(const toml::node& node) { rule_.contact = read_line("contact", node).value_or(""); }
+    void read_until(const toml::node& node) {
+        if (const auto date = node.value_exact<toml::date>()) {
+            const std::chrono::year_month_day day{
+                std::chrono::year(date->year), std::chrono::month(date->month), std::chrono::day(date->day)};
+            if (day.ok()) {
+                rule_.until = std::chrono::sys_days(day);
+                return;
+            }
         }
-        if (bad.empty() && rule_.match.empty())
-            bad.push_back({node.source().begin, fmt::format("the list is empty; expected {}", allowed)});
-        for (const ValueProblem& problem : bad) add("match", problem.at, problem.text);
+        add("until", node.source().begin,
+            fmt::format("expected a date without quotes such as 2027-01-31, found {}", describe(node)));
     }
 
-    void read_contact(const toml::node& node) {
-        const auto text = node.value_exact<std::string>();
-        if (!text) {
-            add("contact", node.source().begin,
-                fmt::format("expected a line of text, found {}", describe(node)));
-            return;
-        }
-        Result<std::string> line = one_line(*text);
-        if (line)
-            rule_.contact = *std::move(line);
-        else
-            add("contact", node.source().begin, line.error().text);
+    /// `key` is there, and the level is none of those that it goes with.
+    void goes_with(const toml::table& table, std::string_view key, std::initializer_list<TlsLevel> with) {
+        const toml::node* const node = table.get(key);
+        if (node == nullptr || std::find(with.begin(), with.end(), rule_.tls) != with.end()) return;
+        std::vector<std::string> words;
+        for (const TlsLevel level : with) words.push_back(fmt::format("tls = \"{}\"", to_string(level)));
+        add(key, node->source().begin,
+            fmt::format("has no effect with tls = \"{}\"; it goes with {}", to_string(rule_.tls),
+                        fmt::join(words, " or ")));
+    }
+
+    void check_together(const toml::table& table) {
+        using L = TlsLevel;
+        goes_with(table, "match", {L::authenticated, L::secure, L::fingerprint});
+        goes_with(table, "ca_file", {L::authenticated, L::secure, L::fingerprint});
+        goes_with(table, "pins", {L::fingerprint});
+        goes_with(table, "reason", {L::may, L::none});
+        goes_with(table, "until", {L::may, L::none});
+        const toml::node* const tls = table.get("tls");
+        if (tls == nullptr) return;
+        const toml::source_position at = tls->source().begin;
+        if (rule_.tls == L::fingerprint && table.get("pins") == nullptr && table.get("ca_file") == nullptr)
+            add("tls", at, "\"fingerprint\" needs `pins`, or a `ca_file` of its own");
+        if (rule_.tls == L::fingerprint && table.get("match") != nullptr && table.get("ca_file") == nullptr)
+            add("match", at, "has no effect without `ca_file`: a pinned key needs no name");
+        if (!weakens(rule_.tls)) return;
+        const std::string level =
+            fmt::format("\"{}\" lowers what the destination publishes", to_string(rule_.tls));
+        if (rule_.pattern == "*")
+            add("tls", at, level + "; it is for one domain, or the names below one, and not for all");
+        if (rule_.reason.empty() || !rule_.until)
+            add("tls", at, level + ": it needs a `reason` and a last day, `until`");
+        for (const std::string_view key : {"min_tls", "both", "observe"})
+            if (const toml::node* const node = table.get(key))
+                add(key, node->source().begin,
+                    fmt::format("demands more, and tls = \"{}\" less; leave one out", to_string(rule_.tls)));
     }
 
     std::string name_;
@@ -109,6 +209,19 @@ private:
     std::vector<ValueProblem>& problems_;
     bool bad_tls_ = false;
 };
+
+const std::array<RuleReader::KnownKey, 12> RuleReader::keys{{{"tls", &RuleReader::read_tls},
+                                                             {"match", &RuleReader::read_match},
+                                                             {"pins", &RuleReader::read_pins},
+                                                             {"ca_file", &RuleReader::read_ca_file},
+                                                             {"min_tls", &RuleReader::read_min_tls},
+                                                             {"route", &RuleReader::read_route},
+                                                             {"insecure_mx", &RuleReader::read_insecure_mx},
+                                                             {"both", &RuleReader::read_both},
+                                                             {"observe", &RuleReader::read_observe},
+                                                             {"reason", &RuleReader::read_reason},
+                                                             {"until", &RuleReader::read_until},
+                                                             {"contact", &RuleReader::read_contact}}};
 
 }  // namespace
 
@@ -152,8 +265,10 @@ void read_rules(const toml::node& domains, const std::string& file, RuleSet& set
                                                                   written, describe(value))});
             continue;
         }
-        RuleSettings rule{
-            .pattern = *pattern, .tls = {}, .match = {}, .contact = {}, .file = file, .line = at.line};
+        RuleSettings rule;
+        rule.pattern = *pattern;
+        rule.file = file;
+        rule.line = at.line;
         RuleReader(rule_name(*pattern), rule, problems).read(*body);
         set.rules.push_back(std::move(rule));
     }

@@ -1,6 +1,8 @@
 /// \file The rules: [domain."example.org"], [domain.".example.org"], [domain."*"].
 ///
-/// Shape    patterns and match names in A-labels. A rule's keys: tls, match, contact.
+/// Shape    patterns and match names in A-labels. The keys of a rule are RuleSettings'.
+/// Errors   a key that the rule's own level cannot use, a level that lacks what it needs (a rule that
+///          weakens needs a reason and an end) are problems like a wrong type.
 /// Never    merges: a pattern that is defined already is a problem that names both places.
 #pragma once
 #include <toml++/toml.h>

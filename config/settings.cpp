@@ -64,8 +64,24 @@ std::string_view to_string(TlsLevel level) {
             return "authenticated";
         case TlsLevel::dane_only:
             return "dane-only";
+        case TlsLevel::secure:
+            return "secure";
+        case TlsLevel::fingerprint:
+            return "fingerprint";
+        case TlsLevel::may:
+            return "may";
+        case TlsLevel::none:
+            return "none";
     }
     return "unknown";
+}
+
+std::string_view to_string(TlsVersion version) {
+    return version == TlsVersion::tls1_3 ? "1.3" : "1.2";
+}
+
+bool weakens(TlsLevel level) {
+    return level == TlsLevel::may || level == TlsLevel::none;
 }
 
 }  // namespace sealpost

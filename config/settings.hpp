@@ -14,6 +14,8 @@
 
 #include "config/domain.hpp"
 #include "config/ip.hpp"
+#include "config/next_hop.hpp"
+#include "config/spki_pin.hpp"
 
 namespace sealpost {
 
@@ -127,7 +129,8 @@ struct DnsSettings {
 /// [tls]
 struct TlsSettings {
     std::string ca_file = "/etc/ssl/certs/ca-certificates.crt";
-    std::string min_version = "1.2";  ///< "1.2" or "1.3"
+    std::string min_version = "1.2";       ///< "1.2" or "1.3"
+    bool message_overrides_rules = false;  ///< "TLS-Required: No" lowers the operator's rules too
     bool operator==(const TlsSettings&) const = default;
 };
 
@@ -162,15 +165,33 @@ struct ReportSettings {
 };
 
 /// [domain."example.org"], [domain.".example.org"] (every name below), [domain."*"] (all others)
-enum class TlsLevel { automatic, encrypt, authenticated, dane_only };
+enum class TlsLevel {
+    automatic,
+    encrypt,
+    authenticated,
+    dane_only,
+    secure,
+    fingerprint,
+    may,  ///< weaker than what is published; as `none`, only with a reason and an end
+    none
+};
+enum class TlsVersion { tls1_2, tls1_3 };
 struct RuleSettings {
     std::string pattern;  ///< "example.org", ".example.org" or "*"; A-labels
     TlsLevel tls = TlsLevel::automatic;
-    std::vector<std::string>
-        match;               ///< names for WebPKI under `authenticated`: "mx.example.org" or ".example.org"
-    std::string contact;     ///< whom to ask at the partner; shown with a held message
-    std::string file;        ///< where it was written ...
-    std::uint32_t line = 0;  ///< ... so that a decision can name its rule
+    std::vector<std::string> match;     ///< names a certificate may carry: "mx.example.org" or ".example.org"
+    std::vector<SpkiPin> pins;          ///< of `fingerprint`
+    std::string ca_file;                ///< PEM; the CAs of this rule instead of tls.ca_file
+    std::optional<TlsVersion> min_tls;  ///< no session below it, and none in clear
+    std::vector<NextHop> route;         ///< instead of the domain's own MX hosts
+    std::optional<bool> insecure_mx;    ///< instead of dane.insecure_mx
+    bool both = false;                  ///< where DANE and MTA-STS both apply, both must pass
+    bool observe = false;               ///< the rule's own demands are recorded and hold nothing
+    std::string reason;                 ///< why it weakens
+    std::optional<std::chrono::sys_days> until;  ///< the first day (UTC) on which it does not apply any more
+    std::string contact;                         ///< whom to ask at the partner; shown with a held message
+    std::string file;                            ///< where it was written ...
+    std::uint32_t line = 0;                      ///< ... so that a decision can name its rule
     bool operator==(const RuleSettings&) const = default;
 };
 
@@ -192,7 +213,10 @@ struct Settings {
 /// Defaults that are lists (networks, listen addresses) filled in. `Settings{}` alone has them empty.
 [[nodiscard]] Settings default_settings();
 
-/// "auto", "encrypt", "authenticated", "dane-only".
+/// "auto", "encrypt", "authenticated", "dane-only", "secure", "fingerprint", "may", "none".
 [[nodiscard]] std::string_view to_string(TlsLevel level);
+[[nodiscard]] std::string_view to_string(TlsVersion version);  ///< "1.2", "1.3"
+/// `may` and `none`: they lower what the destination publishes.
+[[nodiscard]] bool weakens(TlsLevel level);
 
 }  // namespace sealpost

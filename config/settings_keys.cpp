@@ -208,6 +208,8 @@ constexpr std::array keys = {
     Key{"tls", "ca_file", text<&S::tls, &TlsSettings::ca_file>(TextForm::path),
         "The certification authorities that WebPKI names are checked against (PEM)."},
     Key{"tls", "min_version", min_version, "The oldest TLS version that is spoken."},
+    Key{"tls", "message_overrides_rules", FlagField{&at<&S::tls, &TlsSettings::message_overrides_rules>},
+        "Whether \"TLS-Required: No\" in a message (RFC 8689) lowers your rules too, not only what is published."},
 
     Key{"dane", "enabled", FlagField{&at<&S::dane, &DaneSettings::enabled>},
         "Off: no TLSA record is looked up, and what the destination published is ignored."},

@@ -5,6 +5,7 @@
 #include "config/settings_file.hpp"
 #include "config/settings_keys.hpp"
 #include "config/settings_value.hpp"
+#include "config/units.hpp"
 
 namespace sealpost {
 namespace {
@@ -66,6 +67,27 @@ struct JsonValue {
     }
 };
 
+/// What a rule says, key by key; a date as it stands in TOML.
+std::vector<std::pair<std::string_view, Value>> rule_values(const RuleSettings& rule) {
+    std::vector<std::pair<std::string_view, Value>> out{{"tls", std::string(to_string(rule.tls))}};
+    if (!rule.match.empty()) out.emplace_back("match", rule.match);
+    List pins;
+    for (const SpkiPin& pin : rule.pins) pins.push_back(pin.str());
+    if (!pins.empty()) out.emplace_back("pins", std::move(pins));
+    if (!rule.ca_file.empty()) out.emplace_back("ca_file", rule.ca_file);
+    if (rule.min_tls) out.emplace_back("min_tls", std::string(to_string(*rule.min_tls)));
+    List route;
+    for (const NextHop& hop : rule.route) route.push_back(hop.str());
+    if (!route.empty()) out.emplace_back("route", std::move(route));
+    if (rule.insecure_mx) out.emplace_back("insecure_mx", *rule.insecure_mx);
+    if (rule.both) out.emplace_back("both", true);
+    if (rule.observe) out.emplace_back("observe", true);
+    if (!rule.reason.empty()) out.emplace_back("reason", rule.reason);
+    if (rule.until) out.emplace_back("until", format_day(*rule.until));
+    if (!rule.contact.empty()) out.emplace_back("contact", rule.contact);
+    return out;
+}
+
 std::string origin_of(const LoadedSettings& loaded, const Key& key) {
     const auto origin = loaded.origins.find(key.full_name());
     return origin == loaded.origins.end() ? "default"
@@ -101,9 +123,10 @@ std::string render_settings(const LoadedSettings& loaded, bool with_origin) {
     for (const RuleSettings& rule : settings.rules) {
         out += fmt::format("\n[{}]", rule_name(rule.pattern));
         if (with_origin) out += comment(fmt::format("{}:{}", rule.file, rule.line));
-        out += fmt::format("\ntls = {}\n", toml_string(to_string(rule.tls)));
-        if (!rule.match.empty()) out += fmt::format("match = {}\n", toml_list(rule.match));
-        if (!rule.contact.empty()) out += fmt::format("contact = {}\n", toml_string(rule.contact));
+        out += '\n';
+        for (const auto& [key, value] : rule_values(rule))
+            out += fmt::format("{} = {}\n", key,
+                               key == "until" ? std::get<std::string>(value) : std::visit(TomlText{}, value));
     }
     return out;
 }
@@ -118,12 +141,13 @@ std::string render_settings_json(const LoadedSettings& loaded) {
                                          {"origin", origin_of(loaded, key)}};
     }
     json::array rules;
-    for (const RuleSettings& rule : settings.rules)
-        rules.push_back({{"pattern", rule.pattern},
-                         {"tls", to_string(rule.tls)},
-                         {"match", JsonValue{}(rule.match)},
-                         {"contact", rule.contact},
-                         {"origin", fmt::format("{}:{}", rule.file, rule.line)}});
+    for (const RuleSettings& rule : settings.rules) {
+        json::object entry;
+        entry["pattern"] = rule.pattern;
+        for (const auto& [key, value] : rule_values(rule)) entry[key] = std::visit(JsonValue{}, value);
+        entry["origin"] = fmt::format("{}:{}", rule.file, rule.line);
+        rules.push_back(std::move(entry));
+    }
     const json::object out{{"schema", "sealpost.config/1"},
                            {"files", JsonValue{}(loaded.files)},
                            {"settings", std::move(sections)},
@@ -159,7 +183,18 @@ std::string example_settings() {
 #         "encrypt"        the same, and never plaintext
 #         "authenticated"  the peer proves its name: DANE, else WebPKI for the names of MTA-STS or of `match`
 #         "dane-only"      nothing but DANE
-# Mail that cannot be sent so is held. `contact` says whom to ask at the other side; it is shown with held mail.
+#         "secure"         WebPKI, and a certificate for a name of `match` (the domain itself and all names below)
+#         "fingerprint"    a key of `pins`, or a certificate that the rule's own `ca_file` vouches for
+#         "may", "none"    weaker than what is published: only with a `reason` and `until`, the day that ends it
+# Mail that cannot be sent so is held. What the destination publishes is never lowered, but by the last two.
+#   match = ["mx.example.net", ".mail.example.net"]   names that a certificate may carry
+#   pins = ["SHA-256 of the public key, hex or base64"]; ca_file = "PEM, instead of tls.ca_file"
+#   min_tls = "1.3"        no older TLS and no cleartext, whatever the level
+#   both = true            where DANE and MTA-STS both apply, both must pass
+#   insecure_mx = false    DANE only where the MX records are signed too; by default as dane.insecure_mx says
+#   observe = true         nothing is held for this rule; what it would have held is recorded
+#   route = ["[relay.example]:587"]   instead of the MX hosts; without brackets the MX hosts of that name
+#   contact = "..."        whom to ask at the other side; shown with held mail
 #
 #[domain."example.org"]
 #tls = "dane-only"
@@ -168,6 +203,11 @@ std::string example_settings() {
 #[domain.".example.net"]
 #tls = "authenticated"
 #match = ["mx.example.net", ".mail.example.net"]
+#
+#[domain."old.example"]
+#tls = "may"
+#reason = "their new gateway has no certificate yet, ticket 4711"
+#until = 2027-01-31
 #
 #[domain."*"]
 #tls = "encrypt"

@@ -84,4 +84,10 @@ std::string format_size(std::uint64_t octets) {
     return format(octets, sizes);
 }
 
+std::string format_day(std::chrono::sys_days day) {
+    const std::chrono::year_month_day date(day);
+    return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()),
+                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
+}
+
 }  // namespace sealpost

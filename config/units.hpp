@@ -22,4 +22,7 @@ namespace sealpost {
 /// In the largest unit that holds it exactly; parse_size reads it back to the same value.
 [[nodiscard]] std::string format_size(std::uint64_t octets);
 
+/// "2026-10-14" (UTC).
+[[nodiscard]] std::string format_day(std::chrono::sys_days day);
+
 }  // namespace sealpost

@@ -2,11 +2,13 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <array>
 #include <optional>
 
 #include "security/remote_text.hpp"
@@ -233,7 +235,12 @@ Result<TrustStore> TrustStore::from_pem(std::string_view pem) {
         return fail(Errc::configuration, fmt::format("CA certificate {}: {}", count + 1, openssl_error()));
     ERR_clear_error();
     if (count == 0) return fail(Errc::configuration, "no CA certificate in it");
-    return TrustStore(store);
+    std::array<unsigned char, 32> digest{};
+    if (EVP_Digest(pem.data(), pem.size(), digest.data(), nullptr, EVP_sha256(), nullptr) != 1)
+        return fail(Errc::configuration, openssl_error());
+    std::string id;
+    for (const unsigned char octet : digest) id += fmt::format("{:02x}", octet);
+    return TrustStore(store, std::move(id));
 }
 
 ChainOutcome verify_dane(const PeerChain& chain, const TlsaSet& tlsa, const Domain& base_domain,
@@ -252,16 +259,28 @@ ChainOutcome verify_dane(const PeerChain& chain, const TlsaSet& tlsa, const Doma
 
 ChainOutcome verify_web_pki(const PeerChain& chain, const TrustStore& trusted, const Domain& host,
                             std::time_t now) {
+    return verify_names(chain, trusted, {{host, false}}, now);
+}
+
+ChainOutcome verify_names(const PeerChain& chain, const TrustStore& trusted,
+                          const std::vector<NamePattern>& names, std::time_t now) {
     if (chain.empty()) return cannot_judge("the server showed no certificate");
+    // Without any name OpenSSL would compare none.
+    if (names.empty()) return cannot_judge("no name is accepted");
     const ContextPtr ctx(X509_STORE_CTX_new());
     if (!ctx || !prepare(ctx.get(), trusted.get(), chain, now)) return cannot_judge(openssl_error());
     X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(ctx.get());
     X509_VERIFY_PARAM_set_hostflags(
         param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    if (X509_VERIFY_PARAM_set1_host(param, host.str().c_str(), host.str().size()) != 1)
-        return cannot_judge(openssl_error());
+    for (const NamePattern& pattern : names) {
+        const std::string name = pattern.str();  // a leading dot: every name below, to OpenSSL too
+        if (X509_VERIFY_PARAM_add1_host(param, name.c_str(), name.size()) != 1)
+            return cannot_judge(openssl_error());
+    }
     ChainOutcome out = conclude(ctx.get(), chain);
-    if (out.ok) out.matched = host.str();
+    if (!out.ok) return out;
+    const char* const matched = X509_VERIFY_PARAM_get0_peername(param);
+    out.matched = matched != nullptr ? printable(matched, 253) : names.front().str();
     return out;
 }
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "config/domain.hpp"
+#include "security/name_pattern.hpp"
 #include "security/tlsa.hpp"
 
 struct stack_st_X509;  // STACK_OF(X509)
@@ -43,10 +44,14 @@ public:
     /// All certificates of a PEM text. Errc::configuration - there is none in it.
     [[nodiscard]] static Result<TrustStore> from_pem(std::string_view pem);
     [[nodiscard]] X509_STORE* get() const { return store_.get(); }
+    /// SHA-256 of the text, in hexadecimal: tells one set of CAs from another.
+    [[nodiscard]] const std::string& id() const { return id_; }
 
 private:
-    explicit TrustStore(std::shared_ptr<X509_STORE> store) : store_(std::move(store)) {}
+    TrustStore(std::shared_ptr<X509_STORE> store, std::string id)
+        : store_(std::move(store)), id_(std::move(id)) {}
     std::shared_ptr<X509_STORE> store_;
+    std::string id_;
 };
 
 enum class ChainFault {
@@ -73,6 +78,10 @@ struct ChainOutcome {
 /// A chain to `trusted`, in date, with a DNS-ID for `host`; the common name never counts [NAME-03].
 [[nodiscard]] ChainOutcome verify_web_pki(const PeerChain& chain, const TrustStore& trusted,
                                           const Domain& host, std::time_t now);
+
+/// The same with any of several names, as an operator's rule lists them.
+[[nodiscard]] ChainOutcome verify_names(const PeerChain& chain, const TrustStore& trusted,
+                                        const std::vector<NamePattern>& names, std::time_t now);
 
 [[nodiscard]] std::string_view to_string(ChainFault fault);
 

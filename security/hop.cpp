@@ -2,15 +2,10 @@
 
 #include <algorithm>
 
+#include "config/units.hpp"
+
 namespace sealpost::security {
 namespace {
-
-AppliedPolicy applied_tlsa(const HostState& state, const Domain& host) {
-    return {.type = PolicyType::tlsa,
-            .domain = state.base_domain ? state.base_domain->str() : host.str(),
-            .policy_string = state.tlsa.policy_string(),
-            .mx_host = {}};
-}
 
 TlsResult session_less(const HopInput& in, AppliedPolicy policy, ResultType type, std::string reason) {
     TlsFailure failure;
@@ -51,8 +46,21 @@ HopDecision skip(HopReason reason, Side side, std::string explanation, std::stri
     return d;
 }
 
-/// Everything that can rule the host out before a packet is sent; none when it may be contacted.
-std::optional<HopDecision> rule_out(const HopInput& in) {
+/// What is published does not count: by a rule that says why and until when, or by the message, which lowers
+/// the recipient's policies and not the operator's rules unless he lets it [REQTLS-19 REQTLS-23].
+bool is_lenient(const HopInput& in) {
+    if (in.message == MessageTls::required) return false;  // the strongest wins
+    const Rule& rule = *in.rule;
+    if (rule.weakens()) return true;
+    if (in.message != MessageTls::optional) return false;
+    // These demands are made of what is published.
+    const bool builds_on_it =
+        rule.tls == TlsLevel::authenticated || rule.tls == TlsLevel::dane_only || rule.both;
+    return in.message_overrides_rules || !builds_on_it;
+}
+
+/// No policy can make a connection to a host whose address is not known.
+std::optional<HopDecision> without_address(const HopInput& in) {
     const HostState& state = *in.state;
     const Domain& host = *in.host;
     if (state.address == AddressState::none)
@@ -66,6 +74,13 @@ std::optional<HopDecision> rule_out(const HopInput& in) {
                 session_less(in, applied_tlsa(state, host), ResultType::dnssec_invalid, state.why));
         return d;
     }
+    return std::nullopt;
+}
+
+/// Everything else that can rule the host out before a packet is sent; none when it may be contacted.
+std::optional<HopDecision> rule_out(const HopInput& in) {
+    const HostState& state = *in.state;
+    const Domain& host = *in.host;
     // An answer that failed may hide TLSA records: this host is not contacted [DANE-31 COMB-02].
     if (state.dane == DaneState::lookup_failed) {
         HopDecision d =
@@ -118,11 +133,163 @@ HopDecision sts_mismatch(const HopInput& in) {
                                      *in.host, in.mx->domain));
     d.results.push_back(session_less(in, applied_sts(in.mx->domain, *in.sts->policy),
                                      ResultType::validation_failure, "mtasts-policy-mx-mismatch"));
+    if (in.message == MessageTls::required) d.lack = Lack::tls;
     return d;
+}
+
+bool has_sts(const StsState& sts) {
+    return sts.tested() || sts.enforced();
+}
+
+/// What every attempt starts from: TLS if it is offered, measured against all that is published.
+HopDecision attempt_at(const HopInput& in) {
+    const HostState& state = *in.state;
+    const StsState& sts = *in.sts;
+    HopDecision d;
+    d.attempt = true;
+    d.tls_required = false;
+    d.reason = HopReason::opportunistic;
+    d.mx_secure = in.mx->security == DnsStatus::secure;
+    // The SNI of DANE is the base domain, also where MTA-STS applies too [DANE-72 COMB-07].
+    d.sni = state.base_domain ? state.base_domain->str() : in.host->str();
+    if (state.dane == DaneState::usable) {
+        d.dane = DaneRequirement{*state.base_domain, state.tlsa, reference_names(*in.mx, *state.base_domain)};
+        d.dane_check = Check::observe;
+    }
+    if (has_sts(sts)) {
+        d.web_pki = Check::observe;
+        d.sts_listed = sts.policy->allows(*in.host);
+    }
+    if (state.base_domain) d.policies.push_back(applied_tlsa(state, *in.host));
+    if (has_sts(sts)) d.policies.push_back(applied_sts(in.mx->domain, *sts.policy));
+    if (d.policies.empty())
+        d.policies.push_back({.type = PolicyType::no_policy_found,
+                              .domain = in.mx->domain.str(),
+                              .policy_string = {},
+                              .mx_host = {}});
+    return d;
+}
+
+/// The names that `secure` accepts: those of `match`, by default the domain's own and all below.
+std::vector<NamePattern> names_of(const Rule& rule, const HopInput& in) {
+    if (!rule.match.empty()) return rule.match;
+    if (rule.tls == TlsLevel::fingerprint) return {{*in.host, false}};
+    return {{in.mx->domain, false}, {in.mx->domain, true}};
+}
+
+/// Adds what the rule demands beyond what is published; a decision when the host cannot meet it.
+std::optional<HopDecision> add_rule(const HopInput& in, HopDecision& d) {
+    const Rule& rule = *in.rule;
+    const bool by_published = d.web_pki == Check::require || d.dane_check == Check::require;
+    const auto reason = [&](HopReason own) {
+        if (!by_published) d.reason = own;
+        d.tls_required = true;
+    };
+    if (rule.min_tls) d.min_tls = rule.min_tls;
+    if (rule.tls == TlsLevel::encrypt || rule.min_tls) {
+        if (d.reason == HopReason::opportunistic) d.reason = HopReason::rule_encrypt;
+        d.tls_required = true;
+    }
+    if (rule.tls == TlsLevel::secure) {
+        reason(HopReason::rule_secure);
+        d.rule_check = RuleCheck{.pins = {}, .names = names_of(rule, in), .trusted = rule.trusted};
+    }
+    if (rule.tls == TlsLevel::fingerprint) {
+        reason(HopReason::rule_fingerprint);
+        d.rule_check = RuleCheck{.pins = rule.pins,
+                                 .names = rule.trusted ? names_of(rule, in) : std::vector<NamePattern>{},
+                                 .trusted = rule.trusted};
+    }
+    const bool dane_vouches = d.dane_check == Check::require && d.mx_secure;
+    if (rule.tls != TlsLevel::authenticated || dane_vouches || d.web_pki == Check::require)
+        return std::nullopt;
+    // A testing policy names hosts as well as an enforced one: the rule supplies the will to enforce.
+    const bool named = (has_sts(*in.sts) && d.sts_listed) || matches_rule(rule, *in.host);
+    if (!named)
+        return skip(
+            HopReason::not_authenticable, Side::ours,
+            fmt::format("{} demands authentication of {}, and neither DANE, MTA-STS nor `match` says how{}{}",
+                        rule.describe(), *in.host, in.sts->why.empty() ? "" : ": ", in.sts->why),
+            fmt::format("add the host to `match` of the rule, or ask {} to publish DANE or MTA-STS",
+                        in.mx->domain));
+    reason(HopReason::rule_authenticated);
+    if (rule.trusted)
+        d.rule_check = RuleCheck{.pins = {}, .names = {{*in.host, false}}, .trusted = rule.trusted};
+    else
+        d.web_pki = Check::require;
+    return std::nullopt;
+}
+
+HopDecision decide_leniently(const HopInput& in) {
+    HopDecision d = attempt_at(in);
+    const Rule& rule = *in.rule;
+    std::string who = "the message says TLS-Required: No";
+    d.reason = HopReason::tls_not_required;
+    if (rule.weakens()) {
+        d.reason = rule.tls == TlsLevel::none ? HopReason::rule_none : HopReason::rule_may;
+        d.tls_off = rule.tls == TlsLevel::none;
+        who = fmt::format("{} weakens until {}: {}", rule.describe(),
+                          rule.until ? format_day(*rule.until) : "ever", rule.reason);
+        d.side = Side::ours;
+        d.remedy = "take the rule out as soon as its reason is gone";
+    }
+    d.explanation = fmt::format("{}; {}", who, d.tls_off ? "no TLS is tried" : "TLS if it is offered");
+    if (!rule.weakens() && !in.message_overrides_rules) {
+        d.reason = HopReason::opportunistic;
+        static_cast<void>(add_rule(in, d));  // none of the levels that get here can rule a host out
+        if (d.reason == HopReason::opportunistic) d.reason = HopReason::tls_not_required;
+        if (d.tls_required)
+            d.explanation = fmt::format("{}; {} demands TLS all the same", who, rule.describe());
+    }
+    if (in.state->dane != DaneState::not_applicable)
+        d.not_stronger.push_back(fmt::format("not DANE, though: {}", in.state->why));
+    if (in.sts->enforced()) d.not_stronger.emplace_back("not MTA-STS, though its policy is in mode enforce");
+    return d;
+}
+
+/// Adds what REQUIRETLS demands: a host that is vouched for, a certificate that verifies, the promise of the
+/// server [REQTLS-08..11, AMB-31].
+std::optional<HopDecision> add_message(const HopInput& in, HopDecision& d) {
+    if (in.message != MessageTls::required) return std::nullopt;
+    const bool by_sts = in.sts->enforced() && d.sts_listed;
+    if (!d.mx_secure && !by_sts) {
+        HopDecision out =
+            skip(HopReason::requiretls_not_vouched, Side::theirs,
+                 fmt::format(
+                     "the message requires TLS, and neither signed MX records nor an enforced MTA-STS policy "
+                     "of {} vouch for the host {}",
+                     in.mx->domain, *in.host),
+                 fmt::format("sign the zone of {} (DNSSEC) or publish an MTA-STS policy in mode enforce",
+                             in.mx->domain));
+        out.lack = Lack::tls;
+        return out;
+    }
+    d.requiretls = true;
+    d.tls_required = true;
+    const bool dane_vouches = d.dane_check == Check::require && d.mx_secure;
+    if (dane_vouches || d.web_pki == Check::require) return std::nullopt;
+    d.web_pki = Check::require;
+    if (d.reason != HopReason::rule_secure && d.reason != HopReason::rule_fingerprint)
+        d.reason = HopReason::requiretls;
+    return std::nullopt;
+}
+
+void say_why_not_stronger(const HopInput& in, HopDecision& d) {
+    const StsState& sts = *in.sts;
+    if (d.dane_check != Check::require)
+        d.not_stronger.push_back(fmt::format("not DANE: {}", in.state->why));
+    else if (!d.mx_secure)
+        d.not_stronger.push_back(fmt::format(
+            "DANE for the host alone: the MX records of {} are not signed (DNSSEC)", in.mx->domain));
+    if (d.dane_check == Check::require || sts.enforced()) return;
+    d.not_stronger.push_back(
+        sts.policy ? fmt::format("not MTA-STS: the policy is in mode {}", to_string(sts.policy->mode))
+                   : fmt::format("not MTA-STS: {}", sts.why));
 }
 
 void explain_attempt(const HopInput& in, HopDecision& d) {
     const Domain& host = *in.host;
+    const std::string rule = in.rule->describe();
     switch (d.reason) {
         case HopReason::dane:
             d.explanation = fmt::format("DANE: {}", in.state->why);
@@ -140,198 +307,97 @@ void explain_attempt(const HopInput& in, HopDecision& d) {
                 to_string(in.sts->origin), host);
             break;
         case HopReason::rule_authenticated:
+            d.explanation = fmt::format("{} demands authentication: WebPKI for {}", rule, host);
+            break;
+        case HopReason::rule_secure: {
+            std::vector<std::string> names;
+            for (const NamePattern& name : d.rule_check->names) names.push_back(name.str());
+            d.explanation = fmt::format("{} demands a certificate for {}", rule, fmt::join(names, " or "));
+            break;
+        }
+        case HopReason::rule_fingerprint:
             d.explanation =
-                fmt::format("{} demands authentication: WebPKI for {}", in.rule->describe(), host);
+                fmt::format("{} demands {}{}{}", rule, d.rule_check->pins.empty() ? "" : "a key that it pins",
+                            d.rule_check->pins.empty() || !d.rule_check->trusted ? "" : ", or ",
+                            d.rule_check->trusted ? "a certificate of its own CA" : "");
             break;
         case HopReason::rule_encrypt:
-            d.explanation = fmt::format("{} demands TLS", in.rule->describe());
+            d.explanation = fmt::format("{} demands TLS", rule);
+            break;
+        case HopReason::requiretls:
+            d.explanation = fmt::format("the message requires TLS: WebPKI for {}", host);
             break;
         default:
             d.explanation = "no policy applies: TLS if it is offered";
     }
+    if (d.min_tls) d.explanation += fmt::format("; TLS {} or later ({})", to_string(*d.min_tls), rule);
+    if (d.requiretls) d.explanation += "; REQUIRETLS: the server must offer it too";
 }
 
-}  // namespace
-
-AppliedPolicy applied_sts(const Domain& domain, const StsPolicy& policy) {
-    AppliedPolicy out{
-        .type = PolicyType::sts, .domain = domain.str(), .policy_string = policy.lines, .mx_host = {}};
-    for (const MxPattern& pattern : policy.mx) out.mx_host.push_back(pattern.str());
-    return out;
-}
-
-HopDecision decide_hop(const HopInput& in) {
+/// DANE and MTA-STS as published, then the rule, then the message; the strongest wins.
+HopDecision decide(const HopInput& in) {
+    if (std::optional<HopDecision> out = without_address(in)) return std::move(*out);
+    if (is_lenient(in)) return decide_leniently(in);
     if (std::optional<HopDecision> out = rule_out(in)) return std::move(*out);
 
-    const Rule& rule = *in.rule;
-    const HostState& state = *in.state;
     const StsState& sts = *in.sts;
-    const bool mx_secure = in.mx->security == DnsStatus::secure;
-    const bool dane = state.dane == DaneState::usable;
-    const bool listed = sts.policy && sts.policy->allows(*in.host);
-
-    // MTA-STS decides unless DANE authenticates host and MX choice together [COMB-03 COMB-04 COMB-05
-    // COMB-06].
-    const bool sts_decides = sts.enforced() && !(dane && mx_secure);
+    HopDecision d = attempt_at(in);
+    const bool dane = d.dane.has_value();
+    // MTA-STS decides unless DANE authenticates host and MX choice together, and no rule wants both
+    // [COMB-03 COMB-04 COMB-05 COMB-06].
+    const bool dane_suffices = dane && d.mx_secure && !in.rule->both;
     // A policy that we may have promised to enforce and cannot remember: later, never anyway.
-    if (sts.cache_failed && !(dane && mx_secure))
+    if (sts.cache_failed && !dane_suffices)
         return skip(HopReason::policy_unknown, Side::ours, sts.why,
                     "look at the log of this host: its database");
-    if (sts_decides && !listed) return sts_mismatch(in);
+    const bool sts_decides = sts.enforced() && !dane_suffices;
+    if (sts_decides && !d.sts_listed) return sts_mismatch(in);
 
-    HopDecision d;
-    d.attempt = true;
-    d.mx_secure = mx_secure;
-    d.reason = HopReason::opportunistic;
-    d.tls_required = false;
-    d.sni = in.host->str();
-
-    if (rule.tls == TlsLevel::encrypt) {
-        d.tls_required = true;
-        d.reason = HopReason::rule_encrypt;
-    }
-    // What MTA-STS only reports: testing mode, or DANE that makes it moot (recorded all the same).
-    if ((sts.tested() || sts.enforced()) && !sts_decides) {
-        d.web_pki = WebPki::observe;
-        d.sts_listed = listed;
-    }
     if (sts_decides) {
-        d.web_pki = WebPki::require;
+        d.web_pki = Check::require;
         d.tls_required = true;
         d.reason = HopReason::sts_enforce;
     }
-    if (state.dane == DaneState::unusable) {
+    if (in.state->dane == DaneState::unusable) {
         d.tls_required = true;  // secure records forbid cleartext, even when none is usable [DANE-33]
-        if (d.web_pki != WebPki::require) d.reason = HopReason::dane_unusable;
+        if (!sts_decides) d.reason = HopReason::dane_unusable;
     }
     if (dane) {
         d.tls_required = true;
+        d.dane_check = Check::require;
         d.reason = HopReason::dane;
-        d.dane = DaneRequirement{*state.base_domain, state.tlsa, reference_names(*in.mx, *state.base_domain)};
     }
-    // The SNI of DANE is the base domain, also where MTA-STS applies too [DANE-72 COMB-07].
-    if (state.base_domain) d.sni = state.base_domain->str();
-
-    if (rule.tls == TlsLevel::authenticated && !(dane && mx_secure) && d.web_pki != WebPki::require) {
-        // A testing policy names hosts as well as an enforced one: the rule supplies the will to enforce.
-        if (!(listed && (sts.tested() || sts.enforced())) && !matches_rule(rule, *in.host))
-            return skip(
-                HopReason::not_authenticable, Side::ours,
-                fmt::format(
-                    "{} demands authentication of {}, and neither DANE, MTA-STS nor `match` says how{}{}",
-                    rule.describe(), *in.host, sts.why.empty() ? "" : ": ", sts.why),
-                fmt::format("add the host to `match` of the rule, or ask {} to publish DANE or MTA-STS",
-                            in.mx->domain));
-        d.web_pki = WebPki::require;
-        d.tls_required = true;
-        if (!dane) d.reason = HopReason::rule_authenticated;
-    }
-
-    if (state.base_domain) d.policies.push_back(applied_tlsa(state, *in.host));
-    if (sts.tested() || sts.enforced()) d.policies.push_back(applied_sts(in.mx->domain, *sts.policy));
-    if (d.policies.empty())
-        d.policies.push_back({.type = PolicyType::no_policy_found,
-                              .domain = in.mx->domain.str(),
-                              .policy_string = {},
-                              .mx_host = {}});
-
-    if (!dane) d.not_stronger.push_back(fmt::format("not DANE: {}", state.why));
-    if (dane && !mx_secure)
-        d.not_stronger.push_back(fmt::format(
-            "DANE for the host alone: the MX records of {} are not signed (DNSSEC)", in.mx->domain));
-    if (!sts_decides && !dane) {
-        if (!sts.policy)
-            d.not_stronger.push_back(fmt::format("not MTA-STS: {}", sts.why));
-        else if (!sts.enforced())
-            d.not_stronger.push_back(
-                fmt::format("not MTA-STS: the policy is in mode {}", to_string(sts.policy->mode)));
-    }
+    if (std::optional<HopDecision> out = add_rule(in, d)) return std::move(*out);
+    if (std::optional<HopDecision> out = add_message(in, d)) return std::move(*out);
+    say_why_not_stronger(in, d);
     explain_attempt(in, d);
     return d;
 }
 
-std::vector<TlsResult> results_of_failed_mx(const MxSet& mx) {
-    if (mx.security != DnsStatus::bogus && mx.security != DnsStatus::indeterminate) return {};
-    TlsFailure failure;
-    failure.type = ResultType::dnssec_invalid;
-    failure.reason_code = fmt::format("MX lookup: {}", mx.why);
-    return {
-        {.policy_domain_of_recipient = mx.domain.str(),
-         .policy = {.type = PolicyType::tlsa, .domain = mx.domain.str(), .policy_string = {}, .mx_host = {}},
-         .session_success = false,
-         .counts_session = true,
-         .failures = {std::move(failure)}}};
+/// The rule without what it demands: where it is written and which way it leads stay.
+Rule without_demands(const Rule& rule) {
+    Rule out = rule;
+    out.tls = TlsLevel::automatic;
+    out.min_tls.reset();
+    out.both = false;
+    out.observe = false;
+    return out;
 }
 
-std::vector<TlsResult> results_of_sts_failure(const Domain& domain, const StsState& sts) {
-    if (!sts.failure || sts.failure->type == ResultType::none) return {};
-    TlsFailure failure;
-    failure.type = sts.failure->type;
-    failure.reason_code = sts.failure->reason;
-    AppliedPolicy policy{.type = PolicyType::sts, .domain = domain.str(), .policy_string = {}, .mx_host = {}};
-    if (sts.policy) policy = applied_sts(domain, *sts.policy);
-    // The session that follows is counted by its own outcome: this is detail alone [AMB-23].
-    return {{.policy_domain_of_recipient = domain.str(),
-             .policy = std::move(policy),
-             .session_success = false,
-             .counts_session = false,
-             .failures = {std::move(failure)}}};
-}
+}  // namespace
 
-std::string_view to_string(HopReason reason) {
-    switch (reason) {
-        case HopReason::no_address:
-            return "no-address";
-        case HopReason::address_lookup_failed:
-            return "address-lookup-failed";
-        case HopReason::tlsa_lookup_failed:
-            return "tlsa-lookup-failed";
-        case HopReason::dane_required:
-            return "dane-required";
-        case HopReason::sts_mx_mismatch:
-            return "sts-mx-mismatch";
-        case HopReason::policy_unknown:
-            return "policy-unknown";
-        case HopReason::not_authenticable:
-            return "not-authenticable";
-        case HopReason::dane:
-            return "dane";
-        case HopReason::dane_unusable:
-            return "dane-unusable";
-        case HopReason::sts_enforce:
-            return "sts";
-        case HopReason::rule_authenticated:
-            return "rule-authenticated";
-        case HopReason::rule_encrypt:
-            return "rule-encrypt";
-        case HopReason::opportunistic:
-            return "opportunistic";
-    }
-    return "unknown";
-}
-
-std::string_view to_string(Side side) {
-    switch (side) {
-        case Side::nobody:
-            return "nobody";
-        case Side::ours:
-            return "our side";
-        case Side::theirs:
-            return "their side";
-    }
-    return "nobody";
-}
-
-std::string_view to_string(WebPki web_pki) {
-    switch (web_pki) {
-        case WebPki::no:
-            return "no";
-        case WebPki::observe:
-            return "observe";
-        case WebPki::require:
-            return "require";
-    }
-    return "no";
+HopDecision decide_hop(const HopInput& in) {
+    if (!in.rule->observe) return decide(in);
+    const Rule plain = without_demands(*in.rule);
+    HopInput published = in;
+    published.rule = &plain;
+    HopDecision d = decide(published);
+    const auto strict = std::make_shared<const HopDecision>(decide(in));
+    if (d.attempt && !strict->attempt)
+        d.not_stronger.push_back(fmt::format("{} only observes; it would have held the mail: {}",
+                                             in.rule->describe(), strict->explanation));
+    if (d.attempt) d.observed = strict;
+    return d;
 }
 
 }  // namespace sealpost::security

@@ -66,7 +66,8 @@ Failure failure_under(const AppliedPolicy& policy, const HopDecision& decision, 
 std::vector<TlsResult> results_of(const HopDecision& decision, const TlsFacts& facts, const Domain& host,
                                   const Domain& recipient_domain) {
     std::vector<TlsResult> out;
-    if (facts.stage == TlsStage::not_reached) return out;
+    // Where we do not ask for TLS nothing is learned about it.
+    if (facts.stage == TlsStage::not_reached || decision.tls_off) return out;
     for (const AppliedPolicy& policy : decision.policies) {
         TlsResult result{.policy_domain_of_recipient = recipient_domain.str(),
                          .policy = policy,
@@ -101,6 +102,10 @@ Verdict without_tls(const HopDecision& decision, const TlsFacts& facts, const Do
     std::string remedy;
     switch (facts.stage) {
         case TlsStage::not_offered:
+            if (decision.tls_off) {
+                what = fmt::format("TLS is switched off for {} by the rule", host);
+                break;
+            }
             what = fmt::format("{} does not offer STARTTLS", host);
             remedy = fmt::format("offer STARTTLS on {}; if it does, something between us strips it", host);
             break;
@@ -121,18 +126,24 @@ Verdict without_tls(const HopDecision& decision, const TlsFacts& facts, const Do
     }
     // An injection is an attack or a broken server; neither deserves the message in clear on top of it.
     const bool never = facts.stage == TlsStage::injected || facts.stage == TlsStage::not_reached;
-    if (decision.tls_required || never)
-        return skip(decision.tls_required && !never
-                        ? fmt::format("{}, and TLS is required ({})", what, to_string(decision.reason))
-                        : what,
-                    std::move(remedy));
+    if (decision.tls_required || never) {
+        Verdict v = skip(decision.tls_required && !never
+                             ? fmt::format("{}, and TLS is required ({})", what, to_string(decision.reason))
+                             : what,
+                         std::move(remedy));
+        // A refusal for now (4yz) and a handshake that failed may be another thing the next time [REQTLS-16].
+        const bool lasting = facts.stage == TlsStage::not_offered ||
+                             (facts.stage == TlsStage::refused && facts.detail.starts_with('5'));
+        if (decision.requiretls && lasting) v.lack = Lack::tls;
+        return v;
+    }
     Verdict v;
     v.action =
         facts.stage == TlsStage::handshake_failed ? VerdictAction::retry_in_clear : VerdictAction::deliver;
     v.achieved = Achieved::clear;
     v.explanation = fmt::format("{}; no policy forbids cleartext", what);
-    v.remedy = std::move(remedy);
-    v.side = Side::theirs;
+    v.side = decision.tls_off ? Side::ours : Side::theirs;
+    v.remedy = decision.tls_off ? decision.remedy : std::move(remedy);
     return v;
 }
 
@@ -143,8 +154,19 @@ bool names_host_by_sts(const HopDecision& decision) {
                        [](const AppliedPolicy& policy) { return policy.type == PolicyType::sts; });
 }
 
-Verdict with_tls(const HopDecision& decision, const TlsFacts& facts, const Domain& host) {
-    if (decision.dane) {
+/// The handshake may have been made under a looser setting: the version that was reached counts.
+bool is_below(const std::optional<TlsVersion>& least, const TlsFacts& facts) {
+    if (!least || facts.protocol == "TLSv1.3") return false;
+    return *least == TlsVersion::tls1_3 || facts.protocol != "TLSv1.2";
+}
+
+/// What the session lacks of what was demanded; none: it may be used.
+std::optional<Verdict> falls_short(const HopDecision& decision, const TlsFacts& facts, const Domain& host) {
+    if (is_below(decision.min_tls, facts))
+        return skip(fmt::format("{} speaks {} and TLS {} is demanded", host, facts.protocol,
+                                to_string(*decision.min_tls)),
+                    fmt::format("enable TLS {} on {}", to_string(*decision.min_tls), host));
+    if (decision.dane_check == Check::require) {
         if (const Failure f = chain_failure(facts.dane, true); f.type != ResultType::none)
             return skip(
                 fmt::format("the certificate of {} does not satisfy its TLSA records ({}: {})", host,
@@ -153,36 +175,80 @@ Verdict with_tls(const HopDecision& decision, const TlsFacts& facts, const Domai
                             "published",
                             host));
     }
-    if (decision.web_pki == WebPki::require) {
+    if (decision.web_pki == Check::require) {
         if (const Failure f = chain_failure(facts.web_pki, false); f.type != ResultType::none)
             return skip(fmt::format("the certificate of {} is not good for that name ({}: {})", host,
                                     to_string(f.type), f.reason),
                         fmt::format("install a certificate for {} from a public CA", host));
     }
-    Verdict v;
-    v.action = VerdictAction::deliver;
+    if (decision.rule_check) {
+        if (const Failure f = chain_failure(facts.rule, false); f.type != ResultType::none)
+            return skip(
+                fmt::format("the certificate of {} does not satisfy the rule ({}: {})", host,
+                            to_string(f.type), f.reason),
+                "compare the rule's `match`, `pins` and `ca_file` with what the partner says of his key");
+    }
+    if (decision.requiretls && !facts.requiretls) {
+        Verdict v = skip(fmt::format("the message requires TLS, and {} does not offer REQUIRETLS", host),
+                         fmt::format("enable REQUIRETLS (RFC 8689) on {}", host));
+        v.lack = Lack::requiretls;
+        return v;
+    }
+    return std::nullopt;
+}
+
+/// As whom the peer is known: by the strongest of what was demanded and met.
+void say_achieved(const HopDecision& decision, const TlsFacts& facts, Verdict& v) {
     v.achieved = Achieved::untrusted;
-    if (decision.web_pki == WebPki::require) {
+    if (decision.rule_check) {
+        v.achieved = Achieved::verified;
+        v.by = facts.rule && facts.rule->matched.starts_with("pin ") ? "pin" : "webpki";
+    }
+    if (decision.web_pki == Check::require) {
         v.achieved = Achieved::verified;
         v.by = decision.reason != HopReason::rule_authenticated && names_host_by_sts(decision) ? "sts"
                                                                                                : "webpki";
     }
-    if (decision.dane) {
+    if (decision.dane_check == Check::require) {
         // Over an insecure MX set DANE vouches for the host and not for the choice of it [DANE-09].
         if (decision.mx_secure || v.achieved != Achieved::verified) v.by = "dane";
         if (decision.mx_secure)
             v.achieved = Achieved::verified;
         else if (v.achieved != Achieved::verified)
             v.achieved = Achieved::trusted;
-    } else if (decision.web_pki == WebPki::observe && decision.sts_listed && facts.web_pki &&
+    }
+    if (v.achieved != Achieved::untrusted) return;
+    // Nothing was demanded; what was measured all the same is told, and never called verified.
+    if (decision.dane_check == Check::observe && facts.dane && facts.dane->ok) {
+        v.achieved = Achieved::trusted;
+        v.by = "dane";
+    } else if (decision.web_pki == Check::observe && decision.sts_listed && facts.web_pki &&
                facts.web_pki->ok) {
         v.achieved = Achieved::trusted;
         v.by = "sts";
     }
+}
+
+Verdict with_tls(const HopDecision& decision, const TlsFacts& facts, const Domain& host) {
+    if (std::optional<Verdict> out = falls_short(decision, facts, host)) {
+        if (decision.requiretls && out->lack == Lack::none) out->lack = Lack::tls;
+        return std::move(*out);
+    }
+    Verdict v;
+    v.action = VerdictAction::deliver;
+    say_achieved(decision, facts, v);
     v.explanation = v.achieved == Achieved::untrusted
                         ? fmt::format("TLS with {}, whose certificate nothing vouches for", host)
                         : fmt::format("{} is authenticated by {}", host, v.by);
     return v;
+}
+
+/// Why the rule would have held the mail, had it been told to.
+std::string judge_observed(const HopDecision& strict, const TlsFacts& facts, const Domain& host) {
+    if (!strict.attempt) return strict.explanation;
+    const Verdict v = facts.stage == TlsStage::established ? with_tls(strict, facts, host)
+                                                           : without_tls(strict, facts, host);
+    return v.action == VerdictAction::skip_host ? v.explanation : std::string();
 }
 
 }  // namespace
@@ -192,6 +258,8 @@ Verdict judge(const HopDecision& decision, const TlsFacts& facts, const Domain& 
     Verdict v = facts.stage == TlsStage::established ? with_tls(decision, facts, host)
                                                      : without_tls(decision, facts, host);
     v.results = results_of(decision, facts, host, recipient_domain);
+    if (decision.observed && v.action != VerdictAction::skip_host)
+        v.would_hold = judge_observed(*decision.observed, facts, host);
     return v;
 }
 

@@ -4,7 +4,9 @@
 /// trace and
 ///          TLS-RPT results.
 /// Never    looks at a configured level: only at the decision and at the facts.
-/// Source   RFC 7672 §2.2, §3.2; RFC 8461 §5, §6; RFC 3207 §4.1; RFC 8460 §4.2, §4.3; AMB-21, AMB-25.
+/// Source   RFC 7672 §2.2, §3.2; RFC 8461 §5, §6; RFC 3207 §4.1; RFC 8689 §4.2.1; RFC 8460 §4.2, §4.3;
+/// AMB-21,
+///          AMB-25.
 #pragma once
 #include <optional>
 #include <string>
@@ -31,6 +33,9 @@ struct TlsFacts {
     std::string cipher;
     std::optional<ChainOutcome> dane;     ///< judged when the decision asks for DANE
     std::optional<ChainOutcome> web_pki;  ///< judged when the decision asks for WebPKI
+    std::optional<ChainOutcome> rule;     ///< judged when the decision has a RuleCheck
+    bool resumed = false;                 ///< of an earlier session; its certificates were judged again
+    bool requiretls = false;              ///< offered in the EHLO reply after TLS [REQTLS-11]
     std::string local_ip;
     std::string remote_ip;
     std::string helo;  ///< the name in the server's EHLO reply
@@ -53,11 +58,14 @@ enum class Achieved {
 struct Verdict {
     VerdictAction action = VerdictAction::skip_host;
     Achieved achieved = Achieved::clear;
-    std::string by;           ///< of trusted and verified: "dane", "sts", "webpki"
+    std::string by;           ///< of trusted and verified: "dane", "sts", "webpki", "pin"
     std::string explanation;  ///< one sentence
     std::string remedy;
     Side side = Side::nobody;
+    Lack lack = Lack::none;  ///< of skip_host, and a message that requires TLS
     std::vector<TlsResult> results;
+    /// What a rule that only observes would have held the mail for; empty: nothing.
+    std::string would_hold;
 };
 
 /// `recipient_domain`: into whose report the results go.

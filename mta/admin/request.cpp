@@ -335,12 +335,6 @@ std::optional<queue::RecipientState> parse_state(std::string_view text) {
     return std::nullopt;
 }
 
-std::string format_day(queue::Day day) {
-    const std::chrono::year_month_day date{day};
-    return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()),
-                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
-}
-
 std::optional<queue::Day> parse_day(std::string_view text) {
     if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
     const auto year = parse_number<int>(text.substr(0, 4));

@@ -21,6 +21,7 @@
 #include <variant>
 
 #include "config/domain.hpp"
+#include "config/units.hpp"
 #include "queue/message.hpp"
 #include "queue/reader.hpp"
 
@@ -90,7 +91,7 @@ struct Refusal {
 [[nodiscard]] std::optional<queue::RecipientState> parse_state(std::string_view text);
 
 /// "2026-10-14", of the years 1970 to 9999.
-[[nodiscard]] std::string format_day(queue::Day day);
+using sealpost::format_day;
 [[nodiscard]] std::optional<queue::Day> parse_day(std::string_view text);
 
 /// What a next-hop domain is called in the queue: A-labels in lower case, or an address literal as given.

@@ -124,7 +124,7 @@ void Session::judge_chain(Opened& opened, const HandshakeFacts& handshake,
     if (decision.dane)
         facts.dane = security::verify_dane(handshake.chain, decision.dane->tlsa, decision.dane->base_domain,
                                            decision.dane->reference_names, now);
-    if (decision.web_pki != security::WebPki::no)
+    if (decision.web_pki != security::Check::no)
         facts.web_pki = security::verify_web_pki(handshake.chain, *context_.trusted, host, now);
 }
 

@@ -202,7 +202,7 @@ TEST_SUITE("config/settings_file") {
         const ConfigFolder folder("[tls]\nmin_version = 1\n[daemon]\nworkers = -1\n");
         folder.write("conf.d/a.toml", "x = [");
         folder.write("conf.d/b.toml", "[dane]\nenabled = \"yes\"\n");
-        folder.write("domains.d/a.toml", "[queue]\n[domain.\"a.example\"]\ntls = \"none\"\n");
+        folder.write("domains.d/a.toml", "[queue]\n[domain.\"a.example\"]\ntls = \"nothing\"\n");
         CHECK(folder.problems() ==
               "sealpost.toml:2:15: key 'tls.min_version': expected one of \"1.2\", \"1.3\", found the "
               "integer 1\n"
@@ -214,7 +214,9 @@ TEST_SUITE("config/settings_file") {
               "([domain.\"example.org\"]); "
               "move it to sealpost.toml or conf.d\n"
               "domains.d/a.toml:3:7: key 'domain.\"a.example\".tls': expected one of \"auto\", \"encrypt\", "
-              "\"authenticated\", \"dane-only\", found the text 'none'\n");
+              "\"authenticated\", \"dane-only\", \"secure\", \"fingerprint\", \"may\", \"none\", found the "
+              "text "
+              "'nothing'\n");
     }
 
     TEST_CASE("a file that cannot be read is told with the reason and the remedy") {
@@ -286,9 +288,8 @@ TEST_SUITE("config/settings_file") {
         CHECK(text.find(R"("retry_first":{"value":"30min","origin":"default"})") != std::string::npos);
         CHECK(text.find(R"("relay_networks":{"value":["127.0.0.0/8","::1/128"],"origin":"default"})") !=
               std::string::npos);
-        CHECK(text.ends_with(
-            R"("rules":[{"pattern":"a.example","tls":"dane-only","match":[],"contact":"","origin":")" + file +
-            R"(:3"}]})"));
+        CHECK(text.ends_with(R"("rules":[{"pattern":"a.example","tls":"dane-only","origin":")" + file +
+                             R"(:3"}]})"));
     }
 
 }  // TEST_SUITE("config/settings_file")

@@ -182,7 +182,7 @@ TEST_SUITE("config/settings_keys") {
         auto loaded = uncommented.load();
         REQUIRE(loaded.has_value());
         CHECK(loaded->origins.size() == setting_keys().size());
-        CHECK(loaded->settings.rules.size() == 3);
+        CHECK(loaded->settings.rules.size() == 4);
         loaded->settings.rules.clear();
         CHECK(loaded->settings == default_settings());
     }

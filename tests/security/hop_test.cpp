@@ -41,7 +41,7 @@ struct Attempt {
     R reason;
     bool tls_required;
     bool dane_required;
-    WebPki web_pki;
+    Check web_pki;
     std::string policies;
 };
 
@@ -74,77 +74,77 @@ TEST_SUITE("security/hop") {
     TEST_CASE("what a host must offer before mail may go there") {
         const Attempt rows[] = {
             {"DANE-30 COMB-03: nothing applies", L::automatic, secure, D::not_applicable, Sts::none, false,
-             R::opportunistic, false, false, WebPki::no, no_policy},
+             R::opportunistic, false, false, Check::no, no_policy},
             {"DANE-06: insecure MX", L::automatic, insecure, D::not_applicable, Sts::none, false,
-             R::opportunistic, false, false, WebPki::no, no_policy},
-            {"DANE-32", L::automatic, secure, D::usable, Sts::none, false, R::dane, true, true, WebPki::no,
+             R::opportunistic, false, false, Check::no, no_policy},
+            {"DANE-32", L::automatic, secure, D::usable, Sts::none, false, R::dane, true, true, Check::no,
              tlsa},
             {"DANE-33: TLS without authentication", L::automatic, secure, D::unusable, Sts::none, false,
-             R::dane_unusable, true, false, WebPki::no, tlsa},
+             R::dane_unusable, true, false, Check::no, tlsa},
             {"DANE-07: host of an insecure MX set", L::automatic, insecure, D::usable, Sts::none, false,
-             R::dane, true, true, WebPki::no, tlsa},
+             R::dane, true, true, Check::no, tlsa},
             {"DANE-07 DANE-33: insecure MX and nothing usable", L::automatic, insecure, D::unusable,
-             Sts::none, false, R::dane_unusable, true, false, WebPki::no, tlsa},
+             Sts::none, false, R::dane_unusable, true, false, Check::no, tlsa},
             {"COMB-03 STS-61: MTA-STS alone", L::automatic, insecure, D::not_applicable, Sts::enforce, false,
-             R::sts_enforce, true, false, WebPki::require, sts},
+             R::sts_enforce, true, false, Check::require, sts},
             {"COMB-03: secure denial of TLSA leaves MTA-STS", L::automatic, secure, D::not_applicable,
-             Sts::enforce, false, R::sts_enforce, true, false, WebPki::require, sts},
+             Sts::enforce, false, R::sts_enforce, true, false, Check::require, sts},
             {"COMB-04: unusable TLSA and MTA-STS", L::automatic, secure, D::unusable, Sts::enforce, false,
-             R::sts_enforce, true, false, WebPki::require, both},
+             R::sts_enforce, true, false, Check::require, both},
             {"COMB-05: DANE over an insecure MX and MTA-STS", L::automatic, insecure, D::usable, Sts::enforce,
-             false, R::dane, true, true, WebPki::require, both},
+             false, R::dane, true, true, Check::require, both},
             {"COMB-06: DANE over a secure MX decides", L::automatic, secure, D::usable, Sts::enforce, false,
-             R::dane, true, true, WebPki::observe, both},
+             R::dane, true, true, Check::observe, both},
             {"COMB-06: also when MTA-STS does not list the host", L::automatic, secure, D::usable,
-             Sts::enforce_unlisted, false, R::dane, true, true, WebPki::observe, both},
+             Sts::enforce_unlisted, false, R::dane, true, true, Check::observe, both},
             {"STS-69: testing asks nothing", L::automatic, insecure, D::not_applicable, Sts::testing, false,
-             R::opportunistic, false, false, WebPki::observe, sts},
+             R::opportunistic, false, false, Check::observe, sts},
             {"STS-69: testing and a host that is not listed", L::automatic, insecure, D::not_applicable,
-             Sts::testing_unlisted, false, R::opportunistic, false, false, WebPki::observe, sts},
+             Sts::testing_unlisted, false, R::opportunistic, false, false, Check::observe, sts},
             {"STS-69 DANE-33: testing does not undo TLSA", L::automatic, secure, D::unusable, Sts::testing,
-             false, R::dane_unusable, true, false, WebPki::observe, both},
+             false, R::dane_unusable, true, false, Check::observe, both},
             {"STS-70 RPT-76: mode none is as no policy", L::automatic, insecure, D::not_applicable,
-             Sts::mode_none, false, R::opportunistic, false, false, WebPki::no, no_policy},
+             Sts::mode_none, false, R::opportunistic, false, false, Check::no, no_policy},
             {"STS-70: mode none beside DANE", L::automatic, secure, D::usable, Sts::mode_none, false, R::dane,
-             true, true, WebPki::no, tlsa},
+             true, true, Check::no, tlsa},
             {"STS-28: a fetch that failed with nothing cached", L::automatic, insecure, D::not_applicable,
-             Sts::fetch_failed, false, R::opportunistic, false, false, WebPki::no, no_policy},
+             Sts::fetch_failed, false, R::opportunistic, false, false, Check::no, no_policy},
             {"STS-29: a fetch that failed with a cached policy", L::automatic, insecure, D::not_applicable,
-             Sts::fetch_failed_cached, false, R::sts_enforce, true, false, WebPki::require, sts},
+             Sts::fetch_failed_cached, false, R::sts_enforce, true, false, Check::require, sts},
 
             {"encrypt: never plaintext", L::encrypt, insecure, D::not_applicable, Sts::none, false,
-             R::rule_encrypt, true, false, WebPki::no, no_policy},
+             R::rule_encrypt, true, false, Check::no, no_policy},
             {"encrypt: MTA-STS stays in force", L::encrypt, insecure, D::not_applicable, Sts::enforce, false,
-             R::sts_enforce, true, false, WebPki::require, sts},
+             R::sts_enforce, true, false, Check::require, sts},
             {"encrypt: DANE stays in force", L::encrypt, secure, D::usable, Sts::none, false, R::dane, true,
-             true, WebPki::no, tlsa},
+             true, Check::no, tlsa},
             {"encrypt: testing stays testing", L::encrypt, insecure, D::not_applicable, Sts::testing, false,
-             R::rule_encrypt, true, false, WebPki::observe, sts},
+             R::rule_encrypt, true, false, Check::observe, sts},
 
             {"authenticated: DANE is enough", L::authenticated, secure, D::usable, Sts::none, false, R::dane,
-             true, true, WebPki::no, tlsa},
+             true, true, Check::no, tlsa},
             {"authenticated: MTA-STS is enough", L::authenticated, insecure, D::not_applicable, Sts::enforce,
-             false, R::sts_enforce, true, false, WebPki::require, sts},
+             false, R::sts_enforce, true, false, Check::require, sts},
             {"authenticated: a name in match", L::authenticated, insecure, D::not_applicable, Sts::none, true,
-             R::rule_authenticated, true, false, WebPki::require, no_policy},
+             R::rule_authenticated, true, false, Check::require, no_policy},
             {"authenticated: a name of a policy in testing", L::authenticated, insecure, D::not_applicable,
-             Sts::testing, false, R::rule_authenticated, true, false, WebPki::require, sts},
+             Sts::testing, false, R::rule_authenticated, true, false, Check::require, sts},
             {"authenticated: match beside a testing policy that does not list", L::authenticated, insecure,
              D::not_applicable, Sts::testing_unlisted, true, R::rule_authenticated, true, false,
-             WebPki::require, sts},
+             Check::require, sts},
             {"authenticated: unusable TLSA and match", L::authenticated, secure, D::unusable, Sts::none, true,
-             R::rule_authenticated, true, false, WebPki::require, tlsa},
+             R::rule_authenticated, true, false, Check::require, tlsa},
             {"authenticated: DANE of the host alone needs a name as well", L::authenticated, insecure,
-             D::usable, Sts::none, true, R::dane, true, true, WebPki::require, tlsa},
+             D::usable, Sts::none, true, R::dane, true, true, Check::require, tlsa},
             {"authenticated: cached MTA-STS", L::authenticated, insecure, D::not_applicable,
-             Sts::fetch_failed_cached, false, R::sts_enforce, true, false, WebPki::require, sts},
+             Sts::fetch_failed_cached, false, R::sts_enforce, true, false, Check::require, sts},
 
             {"dane-only DANE-82", L::dane_only, secure, D::usable, Sts::none, false, R::dane, true, true,
-             WebPki::no, tlsa},
+             Check::no, tlsa},
             {"dane-only: MTA-STS is only observed", L::dane_only, secure, D::usable, Sts::enforce_unlisted,
-             false, R::dane, true, true, WebPki::observe, both},
+             false, R::dane, true, true, Check::observe, both},
             {"COMB-06: DANE needs no memory of MTA-STS", L::automatic, secure, D::usable, Sts::cache_failed,
-             false, R::dane, true, true, WebPki::no, tlsa},
+             false, R::dane, true, true, Check::no, tlsa},
         };
         for (const Attempt& row : rows) {
             CAPTURE(row.rule);
@@ -152,7 +152,7 @@ TEST_SUITE("security/hop") {
             REQUIRE(d.attempt);
             CHECK(to_string(d.reason) == to_string(row.reason));
             CHECK(d.tls_required == row.tls_required);
-            CHECK(d.dane.has_value() == row.dane_required);
+            CHECK((d.dane_check == Check::require) == row.dane_required);
             CHECK(to_string(d.web_pki) == to_string(row.web_pki));
             CHECK(policies_text(d) == row.policies);
             CHECK(d.mx_secure == (row.mx == secure));

@@ -10,6 +10,9 @@ using namespace sealpost::security::test;
 
 namespace {
 
+using namespace std::chrono_literals;
+constexpr std::chrono::sys_days today = 2026y / 11 / 24;
+
 RuleSettings rule(std::string pattern, TlsLevel level, std::vector<std::string> match = {}) {
     RuleSettings out;
     out.pattern = std::move(pattern);
@@ -41,24 +44,24 @@ TEST_SUITE("security/rules") {
               Row{"a.sub.example.org", "a.sub.example.org"}, Row{"notexample.org", "*"}, Row{"org", "*"},
               Row{"example.org.example", "*"}, Row{"EXAMPLE.Org", "example.org"}}) {
             CAPTURE(row.domain);
-            CHECK(table.find(domain(row.domain)).pattern == row.pattern);
+            CHECK(table.find(domain(row.domain), today).pattern == row.pattern);
         }
     }
 
     TEST_CASE("without a rule the built-in one is automatic") {
         const RuleTable table = RuleTable::build({rule(".example.org", TlsLevel::encrypt)}).value();
-        const Rule& found = table.find(domain("example.org"));  // the suffix means names below only
+        const Rule& found = table.find(domain("example.org"), today);  // the suffix means names below only
         CHECK(found.pattern.empty());
         CHECK(found.tls == TlsLevel::automatic);
         CHECK(found.describe() == "the built-in default rule");
-        CHECK(RuleTable::build({}).value().find(domain("org")).tls == TlsLevel::automatic);
+        CHECK(RuleTable::build({}).value().find(domain("org"), today).tls == TlsLevel::automatic);
     }
 
     TEST_CASE("a name in match stands for itself or for every name below it") {
         const RuleTable table = RuleTable::build({rule("example.org", TlsLevel::authenticated,
                                                        {"mx.example.net", ".provider.example"})})
                                     .value();
-        const Rule& found = table.find(domain("example.org"));
+        const Rule& found = table.find(domain("example.org"), today);
         REQUIRE(found.match.size() == 2);
         CHECK(found.describe() == "rule 'example.org' (domains.d/a.toml:7)");
         struct Row {
