@@ -14,12 +14,14 @@ StsState keep_memory(const StsStep& step, const StsMemory& memory) {
                    .origin = StsOrigin::none,
                    .policy = {},
                    .id = step.id,
+                   .expires = {},
                    .why = step.why,
                    .failure = {}};
     if (memory.policy) {
         state.origin = StsOrigin::cached;
         state.policy = memory.policy;
         state.id = memory.id;
+        state.expires = memory.expires;
     }
     return state;
 }
@@ -65,11 +67,13 @@ StsState sts_from_memory(const StsStep& step, const StsMemory& memory) {
     return state;
 }
 
-StsState sts_from_fetch(const StsStep& step, StsPolicy fetched) {
+StsState sts_from_fetch(const StsStep& step, StsPolicy fetched, StsClock now) {
+    const StsClock expires = now + fetched.max_age;  // with max_age 0 good for this delivery alone [STS-41]
     return {.txt = step.txt,
             .origin = StsOrigin::fetched,
             .policy = std::move(fetched),
             .id = step.id,
+            .expires = expires,
             .why = {},
             .failure = {}};
 }

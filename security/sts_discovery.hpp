@@ -54,6 +54,9 @@ struct StsState {
     StsOrigin origin = StsOrigin::none;
     std::optional<StsPolicy> policy;  ///< set unless origin is none
     std::string id;
+    /// When the policy ends; of no meaning without one. Nothing that was learnt under the policy (a TLS
+    /// session to resume, say) may be used from then on.
+    StsClock expires{};
     std::string why;  ///< why there is no policy, or why the cached one serves
     /// To be reported [RPT-73 RPT-74 RPT-75]: discovery or fetch failed where there should be a policy.
     std::optional<StsFetchFailure> failure;
@@ -67,7 +70,7 @@ struct StsState {
 
 /// `step.fetch` was false.
 [[nodiscard]] StsState sts_from_memory(const StsStep& step, const StsMemory& memory);
-[[nodiscard]] StsState sts_from_fetch(const StsStep& step, StsPolicy fetched);
+[[nodiscard]] StsState sts_from_fetch(const StsStep& step, StsPolicy fetched, StsClock now);
 [[nodiscard]] StsState sts_from_failure(const StsStep& step, const StsMemory& memory,
                                         StsFetchFailure failure);
 

@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::chrono::seconds longest_max_age{31557600};  // RFC 8461 §3.2
 constexpr std::size_t max_line_kept = 1024;
-constexpr std::size_t max_diagnoses = 20;
 constexpr std::string_view white_space = " \t";
 
 bool is_digit(char c) {
@@ -80,7 +79,7 @@ private:
         if (line.find('\0') != std::string_view::npos || line.find('\r') != std::string_view::npos)
             return invalid(line_, "a NUL or a bare CR", line);
         if (trim(line).empty()) {  // against the ABNF; but to refuse the policy would open the door (AMB-16)
-            diagnose("blank line");
+            diagnose("the line is blank, which the grammar does not allow; it is passed over");
             return {};
         }
         const std::size_t colon = line.find(':');
@@ -96,12 +95,23 @@ private:
         if (key == "mode") return take_mode(value);
         if (key == "max_age") return take_max_age(value);
         if (!is_extension_value(value)) return invalid(line_, "malformed value", value);
+        diagnose_unknown(key);
         return {};
+    }
+
+    void diagnose_unknown(std::string_view key) {
+        std::string lower(key);
+        std::transform(lower.begin(), lower.end(), lower.begin(),
+                       [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+        if (lower == "mx" || lower == "version" || lower == "mode" || lower == "max_age")
+            diagnose(fmt::format("the key '{}' is ignored: it counts only as '{}'", key, lower));
+        else
+            diagnose(fmt::format("the key '{}' is unknown and ignored", key));
     }
 
     /// Of all fields but mx the first alone counts, and the others may be anything (STS-43).
     bool is_repeated(bool& seen, std::string_view key) {
-        if (seen) diagnose(fmt::format("'{}' stands there again; the first counts", key));
+        if (seen) diagnose(fmt::format("'{}' stands there again and is ignored: the first counts", key));
         return std::exchange(seen, true);
     }
 
@@ -129,8 +139,8 @@ private:
         std::from_chars(value.data(), value.data() + value.size(), seconds);  // ten digits cannot overflow
         policy_.max_age = std::chrono::seconds(seconds);
         if (policy_.max_age > longest_max_age) {
-            diagnose(
-                fmt::format("max_age {} taken as the longest allowed, {}", value, longest_max_age.count()));
+            diagnose(fmt::format("max_age {} is taken as {}, the longest allowed", value,
+                                 longest_max_age.count()));
             policy_.max_age = longest_max_age;
         }
         return {};
@@ -149,9 +159,10 @@ private:
         if (std::all_of(last.begin(), last.end(), is_digit)) return invalid(line_, "not a host name", value);
         if (std::any_of(name.begin(), name.end(),
                         [](char c) { return static_cast<unsigned char>(c) >= 0x80; }))
-            diagnose(fmt::format("mx written in Unicode, taken as {}", domain->str()));
+            diagnose(fmt::format("the mx is written in Unicode and taken as {}", domain->str()));
         else if (name.ends_with('.'))
-            diagnose(fmt::format("mx {} written with a trailing dot", domain->str()));
+            diagnose(
+                fmt::format("the mx {} is written with a trailing dot, which is dropped", domain->str()));
         policy_.mx.push_back({std::move(*domain), wildcard});
         return {};
     }
@@ -167,8 +178,11 @@ private:
     }
 
     void diagnose(std::string_view what) {
-        if (policy_.diagnoses.size() < max_diagnoses)
-            policy_.diagnoses.push_back(fmt::format("line {}: {}", line_, what));
+        std::vector<std::string>& all = policy_.diagnoses;
+        if (all.size() + 1 < max_sts_diagnoses)
+            all.push_back(fmt::format("Line {}: {}.", line_, what));
+        else if (all.size() < max_sts_diagnoses)
+            all.emplace_back("There are more remarks of this kind.");
     }
 
     const StsPolicyLimits& limits_;

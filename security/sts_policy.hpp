@@ -3,7 +3,7 @@
 /// Owns     the parsed body of https://mta-sts.<domain>/.well-known/mta-sts.txt, nothing else.
 /// Units    max_age in seconds, 0..31557600; larger values are clamped (AMB-15).
 /// Errors   Errc::invalid - not a usable policy; reported as sts-policy-invalid. The text is printable.
-/// Never    fetches, caches or reads the clock: mta/policy_fetcher.hpp, queue/policy_cache.hpp do.
+/// Never    fetches, caches or reads the clock: mta/sts/policy_fetcher.hpp, queue/sts_cache.hpp do.
 /// Source   RFC 8461 §3.2 (body), §4.1 (MX matching); RFC 8460 §4.5 (lines in reports); AMB-15, AMB-16,
 /// AMB-36.
 #pragma once
@@ -17,6 +17,8 @@
 #include "config/result.hpp"
 
 namespace sealpost::security {
+
+inline constexpr std::size_t max_sts_diagnoses = 20;
 
 enum class StsMode { none, testing, enforce };
 
@@ -34,8 +36,10 @@ struct StsPolicy {
     StsMode mode = StsMode::none;
     std::vector<MxPattern> mx;
     std::chrono::seconds max_age{0};
-    std::vector<std::string> lines;      ///< "key: value" as served, for reports (RPT-33)
-    std::vector<std::string> diagnoses;  ///< what was tolerated; printable; for the domain's administrator
+    std::vector<std::string> lines;  ///< "key: value" as served, for reports (RPT-33)
+    /// What was tolerated or passed over, for the domain's administrator: sentences, printable, at most
+    /// `max_sts_diagnoses`. A policy without any is written as the RFC wants it.
+    std::vector<std::string> diagnoses;
 
     [[nodiscard]] bool allows(const Domain& host) const;
     bool operator==(const StsPolicy&) const = default;

@@ -13,8 +13,12 @@
 
 namespace sealpost::security {
 
+inline constexpr std::size_t max_sts_record_diagnoses = 10;
+
 struct StsRecord {
     std::string id;
+    /// What was tolerated or passed over: sentences, printable, at most `max_sts_record_diagnoses`.
+    std::vector<std::string> diagnoses = {};
     bool operator==(const StsRecord&) const = default;
 };
 

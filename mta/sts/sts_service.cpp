@@ -65,7 +65,7 @@ Async<StsState> StsService::lookup_here(Domain domain) {
     const StsStep step = security::decide_sts_step(txt, *memory, wall_clock(), settings_.retry_after);
     if (!step.fetch) co_return security::sts_from_memory(step, *memory);
     const Outcome outcome = co_await fetch_once(domain, step.id);
-    if (*outcome) co_return security::sts_from_fetch(step, (*outcome)->policy);
+    if (*outcome) co_return security::sts_from_fetch(step, (*outcome)->policy, wall_clock());
     co_return security::sts_from_failure(step, *memory, outcome->error());
 }
 
@@ -75,7 +75,7 @@ Async<StsState> StsService::without_memory(Domain domain, security::DnsAnswer tx
     const StsStep step = security::decide_sts_step(txt, StsMemory{}, wall_clock(), settings_.retry_after);
     if (step.fetch) {
         const Outcome outcome = co_await fetch_once(domain, step.id);
-        if (*outcome) co_return security::sts_from_fetch(step, (*outcome)->policy);
+        if (*outcome) co_return security::sts_from_fetch(step, (*outcome)->policy, wall_clock());
     }
     StsState unknown;
     unknown.txt = security::StsTxt::failed;

@@ -38,6 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(policy->mode == StsMode::none || !policy->mx.empty());
     require(policy->max_age >= std::chrono::seconds(0) && policy->max_age <= std::chrono::seconds(31557600));
     for (const MxPattern& pattern : policy->mx) check_pattern(*policy, pattern);
+    require(policy->diagnoses.size() <= max_sts_diagnoses);
     for (const std::string& diagnosis : policy->diagnoses)
         for (const char c : diagnosis) require(c >= 0x20 && c < 0x7F);
 

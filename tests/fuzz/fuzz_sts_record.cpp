@@ -18,7 +18,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (record) {
         require(text.starts_with("v=STSv1"));
         require(!record->id.empty() && record->id.size() <= 32);
-        require(parse_sts_record("v=STSv1; id=" + record->id + ";").value() == *record);
+        const StsRecord plain = parse_sts_record("v=STSv1; id=" + record->id + ";").value();
+        require(plain.id == record->id && plain.diagnoses.empty());
+        require(record->diagnoses.size() <= max_sts_record_diagnoses);
+        for (const std::string& diagnosis : record->diagnoses)
+            for (const char c : diagnosis) require(c >= 0x20 && c < 0x7F);
         require(select_sts_record({text}).record == *record);
     } else {
         for (const char c : record.error().text) require(c >= 0x20 && c < 0x7F);

@@ -143,6 +143,7 @@ TEST_SUITE("security/sts_discovery") {
                 REQUIRE(state.policy);
                 CHECK(*state.policy == *memory.policy);
                 CHECK(state.id == "old");
+                CHECK(state.expires == memory.expires);
                 CHECK(state.enforced() == (mode == StsMode::enforce));
                 CHECK(state.tested() == (mode == StsMode::testing));
                 // RPT-73 RPT-76: its disappearance is reported, unless the mode is none.
@@ -171,8 +172,9 @@ TEST_SUITE("security/sts_discovery") {
         const StsStep s = step(txt({"v=STSv1; id=new;"}), memory);
         REQUIRE(s.fetch);
         for (const StsMode mode : {StsMode::none, StsMode::testing, StsMode::enforce}) {
-            const StsState state = sts_from_fetch(s, policy(mode));
+            const StsState state = sts_from_fetch(s, policy(mode), now);
             CHECK(state.origin == StsOrigin::fetched);
+            CHECK(state.expires == now + seconds(86400));  // STS-48
             CHECK(state.id == "new");
             CHECK(state.enforced() == (mode == StsMode::enforce));
             CHECK(state.tested() == (mode == StsMode::testing));

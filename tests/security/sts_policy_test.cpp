@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -130,6 +131,9 @@ TEST_SUITE("security/sts_policy") {
         const auto policy = parse_sts_policy(enforce + "x-note: gr\xC3\xBC\xC3\x9F Gott: 1\n1.a_b-c: d\n");
         REQUIRE(policy.has_value());
         CHECK(policy->lines.size() == 6);
+        CHECK(policy->diagnoses ==
+              std::vector<std::string>{"Line 5: the key 'x-note' is unknown and ignored.",
+                                       "Line 6: the key '1.a_b-c' is unknown and ignored."});
         CHECK(policy->lines[4] == "x-note: gr\xC3\xBC\xC3\x9F Gott: 1");
         for (const std::string& line :
              {std::string("a:"), std::string("a: "), std::string("a"), std::string(": b"),
@@ -162,8 +166,9 @@ TEST_SUITE("security/sts_policy") {
         CHECK(policy.mx[1].str() == "*.xn--bcher-kva.example");
         CHECK(policy.mx[2].str() == "mx3.example.net");
         CHECK(policy.diagnoses ==
-              std::vector<std::string>{"line 5: mx written in Unicode, taken as xn--bcher-kva.example",
-                                       "line 6: mx mx3.example.net written with a trailing dot"});
+              std::vector<std::string>{
+                  "Line 5: the mx is written in Unicode and taken as xn--bcher-kva.example.",
+                  "Line 6: the mx mx3.example.net is written with a trailing dot, which is dropped."});
     }
 
     TEST_CASE("blank lines are tolerated with a diagnosis [STS-47 AMB-16]") {
@@ -186,6 +191,24 @@ TEST_SUITE("security/sts_policy") {
         CHECK_FALSE(valid(enforce + "\r"));
         CHECK_FALSE(valid(enforce + "a: b\r\r\n"));
         CHECK_FALSE(valid("<html><body>version: STSv1</body></html>"));
+    }
+
+    TEST_CASE("a known key in another case is ignored and the diagnosis says how it is written [STS-36]") {
+        const StsPolicy policy = parse_sts_policy(enforce + "MX: mx2.example.net\nMode: none\n").value();
+        CHECK(policy.mode == StsMode::enforce);
+        CHECK(policy.mx.size() == 1);
+        CHECK(policy.diagnoses ==
+              std::vector<std::string>{"Line 5: the key 'MX' is ignored: it counts only as 'mx'.",
+                                       "Line 6: the key 'Mode' is ignored: it counts only as 'mode'."});
+    }
+
+    TEST_CASE("there is a limit to the diagnoses and the last one says that there were more") {
+        for (const std::size_t blank : {max_sts_diagnoses - 1, max_sts_diagnoses, std::size_t{500}}) {
+            const StsPolicy policy = parse_sts_policy(enforce + std::string(blank, '\n')).value();
+            REQUIRE(policy.diagnoses.size() == std::min(blank, max_sts_diagnoses));
+            const bool more = policy.diagnoses.back() == "There are more remarks of this kind.";
+            CHECK(more == (blank >= max_sts_diagnoses));
+        }
     }
 
     TEST_CASE("a body over the limits is invalid [STS-46]") {

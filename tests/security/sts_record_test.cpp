@@ -116,6 +116,21 @@ TEST_SUITE("security/sts_record") {
         CHECK(parse_sts_record("v=STSv1;id=a").value() != parse_sts_record("v=STSv1;id=A").value());
     }
 
+    TEST_CASE("what was tolerated in a record is said in sentences [STS-12 STS-13 AMB-13]") {
+        CHECK(parse_sts_record("v=STSv1; id=1;").value().diagnoses.empty());
+        CHECK(parse_sts_record("v=STSv1;id=1;id=2;x=y").value().diagnoses ==
+              std::vector<std::string>{"The field 'id' stands there again and is ignored: the first counts.",
+                                       "The field 'x' is unknown and ignored."});
+        CHECK(parse_sts_record("v=STSv1 ;id=1").value().diagnoses ==
+              std::vector<std::string>{"There is white space before the first semicolon: senders that see "
+                                       "another TXT record beside this one pass it over."});
+        std::string many = "v=STSv1;id=1";
+        for (int i = 0; i < 100; ++i) many += ";x=y";
+        const StsRecord record = parse_sts_record(many).value();
+        REQUIRE(record.diagnoses.size() == max_sts_record_diagnoses);
+        CHECK(record.diagnoses.back() == "There are more remarks of this kind.");
+    }
+
     TEST_CASE("what an error quotes is printable") {
         CHECK(parse_sts_record("v=STSv1;id=a\tb").error().text ==
               "MTA-STS record: id 'a\\x09b' is not 1 to 32 letters and digits");
