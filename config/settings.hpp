@@ -131,6 +131,8 @@ struct TlsSettings {
     std::string ca_file = "/etc/ssl/certs/ca-certificates.crt";
     std::string min_version = "1.2";       ///< "1.2" or "1.3"
     bool message_overrides_rules = false;  ///< "TLS-Required: No" lowers the operator's rules too
+    unsigned session_cache = 2000;         ///< TLS sessions kept for resumption, of each delivery thread
+    Millis session_lifetime = std::chrono::hours(1);
     bool operator==(const TlsSettings&) const = default;
 };
 

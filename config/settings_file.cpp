@@ -167,7 +167,7 @@ private:
         }
     }
 
-    LoadedSettings loaded_{default_settings(), {}, {}};
+    LoadedSettings loaded_{default_settings(), {}, {}, {}, false};
     RuleSet rules_;
     ConfigProblems problems_;
     std::map<std::string, Place> places_;
@@ -182,7 +182,12 @@ private:
 
 tl::expected<LoadedSettings, ConfigProblems> load_settings(const std::filesystem::path& main_file,
                                                            bool must_exist) {
-    return Loader().load(main_file, must_exist);
+    auto loaded = Loader().load(main_file, must_exist);
+    if (loaded) {
+        loaded->main_file = main_file;
+        loaded->must_exist = must_exist;
+    }
+    return loaded;
 }
 
 }  // namespace sealpost

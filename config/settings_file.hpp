@@ -29,7 +29,9 @@ struct LoadedSettings {
     Settings settings;
     /// For each key that a file set: "queue.retry_first". A rule knows its own place (RuleSettings::file).
     std::map<std::string, Origin> origins;
-    std::vector<std::string> files;  ///< in the order read
+    std::vector<std::string> files;   ///< in the order read
+    std::filesystem::path main_file;  ///< as it was asked for, to load it again
+    bool must_exist = false;
 };
 
 using ConfigProblems = std::vector<std::string>;

@@ -211,6 +211,11 @@ constexpr std::array keys = {
     Key{"tls", "message_overrides_rules", FlagField{&at<&S::tls, &TlsSettings::message_overrides_rules>},
         "Whether \"TLS-Required: No\" in a message (RFC 8689) lowers your rules too, not only what is published."},
 
+    Key{"tls", "session_cache", count<&S::tls, &TlsSettings::session_cache>(0, 100'000),
+        "TLS sessions that each delivery thread keeps for resumption. 0: every handshake is a full one."},
+    Key{"tls", "session_lifetime", duration<&S::tls, &TlsSettings::session_lifetime>(Millis(100), hours(24)),
+        "A TLS session is not resumed after this time, nor after the DNS records or the policy it rests on end."},
+
     Key{"dane", "enabled", FlagField{&at<&S::dane, &DaneSettings::enabled>},
         "Off: no TLSA record is looked up, and what the destination published is ignored."},
     Key{"dane", "insecure_mx", FlagField{&at<&S::dane, &DaneSettings::insecure_mx>},

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "config/result.hpp"
+#include "security/message_tls.hpp"
 
 namespace sealpost::queue {
 
@@ -62,7 +63,8 @@ struct Envelope {
     bool smtputf8 = false;
     std::string client_ip;  ///< who gave it to us; empty for our own messages
     std::string client_helo;
-    std::string protocol;  ///< "ESMTP", "SMTP", "local"
+    std::string protocol;  ///< "ESMTP", "ESMTPS", "SMTP", "local"
+    security::MessageTls tls = security::MessageTls::by_policy;
     Time received_at{};
     Time expires_at{};  ///< not a reason to give up while a policy holds it: retry.hpp
 };

@@ -21,7 +21,7 @@ std::vector<MxHost> read_hosts(const DnsAnswer& answer, bool& null_mx, std::vect
             notes.push_back(fmt::format("MX {} '{}' was left out: not a host name", mx->preference,
                                         printable(mx->exchange)));
         else
-            hosts.push_back({*mx->host, mx->preference});
+            hosts.push_back({*mx->host, mx->preference, 0});
     }
     std::sort(hosts.begin(), hosts.end(), [](const MxHost& a, const MxHost& b) {
         return std::tie(a.preference, a.name) < std::tie(b.preference, b.name);
@@ -77,7 +77,7 @@ MxSet build_mx_set(const Domain& domain, const DnsAnswer& answer, const std::vec
         set.implicit = true;
         // As addressed: the host algorithm follows the alias itself, and needs both names (RFC 7672 §2.2.3)
         // [DANE-14 DANE-66].
-        set.hosts = {{set.domain, 0}};
+        set.hosts = {{set.domain, 0, 0}};
         const bool alias_of_ours =
             std::find(own_names.begin(), own_names.end(), set.expanded) != own_names.end();
         if (alias_of_ours) set.notes.push_back(fmt::format("'{}' is we ourselves", set.expanded));
@@ -103,6 +103,22 @@ MxSet build_mx_set(const Domain& domain, const DnsAnswer& answer, const std::vec
         set.hosts.erase(set.hosts.begin() + static_cast<std::ptrdiff_t>(limits.max_hosts), set.hosts.end());
     }
     set.status = MxStatus::hosts;
+    return set;
+}
+
+MxSet mx_set_of_route(const std::vector<NextHop>& route) {
+    const Domain& first = route.front().name;
+    MxSet set{.status = MxStatus::hosts,
+              .security = DnsStatus::secure,
+              .implicit = true,  // each host stands for itself: no name above it is authenticated [DANE-66]
+              .configured = true,
+              .domain = first,
+              .expanded = first,
+              .hosts = {},
+              .notes = {},
+              .why = {}};
+    for (const NextHop& hop : route)
+        set.hosts.push_back({hop.name, static_cast<std::uint16_t>(set.hosts.size()), hop.port});
     return set;
 }
 

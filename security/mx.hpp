@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/domain.hpp"
+#include "config/next_hop.hpp"
 #include "security/dns_answer.hpp"
 
 namespace sealpost::security {
@@ -17,6 +18,7 @@ namespace sealpost::security {
 struct MxHost {
     Domain name;
     std::uint16_t preference = 0;
+    std::uint16_t port = 0;  ///< of a configured route; 0: delivery.port
     bool operator==(const MxHost&) const = default;
 };
 
@@ -33,9 +35,10 @@ struct MxSet {
     MxStatus status = MxStatus::failed;
     /// secure or insecure; of `failed` the state that stopped us.
     DnsStatus security = DnsStatus::error;
-    bool implicit = false;  ///< no MX record: the domain itself is the host
-    Domain domain;          ///< as addressed
-    Domain expanded;        ///< after CNAMEs; equals `domain` without
+    bool implicit = false;    ///< no MX record: the domain itself is the host
+    bool configured = false;  ///< the operator's own list of hosts, trusted as if it were secure
+    Domain domain;            ///< as addressed
+    Domain expanded;          ///< after CNAMEs; equals `domain` without
     std::vector<MxHost> hosts;
     std::vector<std::string> notes;  ///< what was left out, and why
     std::string why;                 ///< of `failed`: the resolver's words
@@ -47,6 +50,10 @@ struct MxLimits {
 
 [[nodiscard]] MxSet build_mx_set(const Domain& domain, const DnsAnswer& answer,
                                  const std::vector<Domain>& own_names, const MxLimits& limits);
+
+/// The hosts of a route in brackets, in its order. What the operator writes is as good as a signed MX record;
+/// the first host is the policy domain (RFC 8461 §3.4: the next hop's, not the recipient's) [STS-77].
+[[nodiscard]] MxSet mx_set_of_route(const std::vector<NextHop>& route);
 
 /// Randomizes hosts of equal preference (RFC 5321 §5.1); nothing else changes the order [DANE-11 DANE-12].
 void shuffle_equal_preference(std::vector<MxHost>& hosts, std::mt19937& random);

@@ -132,6 +132,18 @@ json::array tlsa_array(const TlsaSet& set) {
     return out;
 }
 
+json::object rule_check_object(const RuleCheck& check) {
+    std::vector<std::string> pins;
+    for (const SpkiPin& pin : check.pins) pins.push_back(pin.str());
+    std::vector<std::string> names;
+    for (const NamePattern& name : check.names) names.push_back(name.str());
+    json::object out;
+    out["pins"] = strings(pins);
+    out["names"] = strings(names);
+    out["own_ca"] = check.trusted != nullptr;
+    return out;
+}
+
 json::object decision_object(const HopDecision& d) {
     json::object out;
     out["action"] = d.attempt ? "attempt" : "skip";
@@ -141,10 +153,14 @@ json::object decision_object(const HopDecision& d) {
     if (d.side != Side::nobody) out["side"] = to_string(d.side);
     if (!d.attempt) return out;
     out["tls_required"] = d.tls_required;
+    if (d.tls_off) out["tls_off"] = true;
+    if (d.min_tls) out["min_tls"] = to_string(*d.min_tls);
+    if (d.requiretls) out["requiretls"] = true;
     out["web_pki"] = to_string(d.web_pki);
     out["sni"] = d.sni;
     if (d.dane) {
         json::object dane;
+        dane["check"] = to_string(d.dane_check);
         dane["base_domain"] = d.dane->base_domain.str();
         json::array names;
         for (const Domain& name : d.dane->reference_names) names.emplace_back(name.str());
@@ -152,7 +168,9 @@ json::object decision_object(const HopDecision& d) {
         dane["tlsa"] = tlsa_array(d.dane->tlsa);
         out["dane"] = std::move(dane);
     }
+    if (d.rule_check) out["rule_check"] = rule_check_object(*d.rule_check);
     if (!d.not_stronger.empty()) out["not_stronger"] = strings(d.not_stronger);
+    if (d.observed) out["observed"] = decision_object(*d.observed);
     return out;
 }
 
@@ -197,6 +215,9 @@ json::object session_object(const SessionTrace& session) {
         if (!session.facts.detail.empty()) tls["detail"] = text(session.facts.detail);
         if (session.facts.dane) tls["dane"] = chain_object(*session.facts.dane);
         if (session.facts.web_pki) tls["web_pki"] = chain_object(*session.facts.web_pki);
+        if (session.facts.rule) tls["rule"] = chain_object(*session.facts.rule);
+        if (session.facts.resumed) tls["resumed"] = true;
+        if (session.facts.requiretls) tls["requiretls_offered"] = true;
         out["tls"] = std::move(tls);
     }
     if (session.verdict) {
@@ -208,6 +229,7 @@ json::object session_object(const SessionTrace& session) {
         verdict["explanation"] = text(v.explanation);
         if (!v.remedy.empty()) verdict["remedy"] = text(v.remedy);
         if (v.side != Side::nobody) verdict["side"] = to_string(v.side);
+        if (!v.would_hold.empty()) verdict["would_hold"] = text(v.would_hold);
         verdict["tlsrpt"] = results_array(v.results);
         out["verdict"] = std::move(verdict);
     }
@@ -302,7 +324,7 @@ void render_session(std::string& out, const View& s) {
         out += fmt::format("      TLS {} {} {}", tls.str("stage"), tls.str("protocol"), tls.str("cipher"));
         if (tls.has("detail")) out += fmt::format(" ({})", tls.str("detail"));
         out += '\n';
-        for (const std::string_view check : {"dane", "web_pki"}) {
+        for (const std::string_view check : {"dane", "web_pki", "rule"}) {
             if (!tls.has(check)) continue;
             const View c = tls.at(check);
             out += fmt::format("      {}: {} [{}]\n", check,
@@ -316,6 +338,9 @@ void render_session(std::string& out, const View& s) {
         out +=
             fmt::format("      => {}: {} ({})\n", v.str("action"), v.str("explanation"), v.str("achieved"));
         render_remedy(out, v, "      ");
+        if (v.has("would_hold"))
+            out += fmt::format("      the rule only observes; it would have held the mail: {}\n",
+                               v.str("would_hold"));
         render_results(out, v.list("tlsrpt"));
     }
     if (s.has("reply")) out += fmt::format("      reply: {}\n", s.str("reply"));
@@ -350,7 +375,10 @@ std::string to_json(const AttemptTrace& trace) {
     json::object rule;
     rule["level"] = trace.rule_level;
     rule["origin"] = text(trace.rule);
+    if (trace.rule_observes) rule["observe"] = true;
     out["rule"] = std::move(rule);
+    if (trace.message_tls != MessageTls::by_policy) out["message_tls"] = to_string(trace.message_tls);
+    if (!trace.route.empty()) out["route"] = strings(trace.route);
     if (trace.mx_answer) out["mx_lookup"] = lookup(*trace.mx_answer);
     if (trace.mx) out["mx"] = mx_object(*trace.mx);
     if (trace.sts) out["sts"] = sts_object(*trace.sts);
@@ -382,7 +410,12 @@ Result<std::string> render_trace(std::string_view stored) {
     std::string out =
         fmt::format("{}: {} - {}\n", trace.str("domain"), trace.str("outcome"), trace.str("summary"));
     render_remedy(out, trace, "  ");
-    out += fmt::format("  rule: {} from {}\n", trace.at("rule").str("level"), trace.at("rule").str("origin"));
+    out +=
+        fmt::format("  rule: {} from {}{}\n", trace.at("rule").str("level"), trace.at("rule").str("origin"),
+                    trace.at("rule").has("observe") ? ", which only observes" : "");
+    if (trace.str("message_tls") == "required") out += "  the message requires TLS (REQUIRETLS)\n";
+    if (trace.str("message_tls") == "optional") out += "  the message says TLS-Required: No\n";
+    for (const json::value& hop : trace.list("route")) out += fmt::format("  route: {}\n", string_of(hop));
     if (trace.has("mx_lookup")) render_lookup(out, trace.at("mx_lookup"));
     if (trace.has("mx")) {
         for (const json::value& note : trace.at("mx").list("notes"))

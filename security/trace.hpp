@@ -37,6 +37,9 @@ struct AttemptTrace {
     Domain domain;
     std::string rule;        ///< Rule::describe()
     std::string rule_level;  ///< "auto", "dane-only", ...
+    bool rule_observes = false;
+    std::vector<std::string> route;  ///< of the rule, instead of the domain's own MX hosts
+    MessageTls message_tls = MessageTls::by_policy;
     std::optional<DnsAnswer> mx_answer;
     std::optional<MxSet> mx;
     std::optional<StsState> sts;

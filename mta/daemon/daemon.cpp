@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <future>
 
+#include "config/units.hpp"
 #include "mta/admin/server.hpp"
 #include "mta/daemon/clock.hpp"
 #include "mta/daemon/dispatcher.hpp"
@@ -39,10 +40,39 @@ struct Checked {
     security::TrustStore sts_trusted;
 };
 
+/// The table, with the CA files that its rules name.
+Result<security::RuleTable> load_rules(const std::vector<RuleSettings>& rules) {
+    security::RuleAuthorities authorities;
+    for (const RuleSettings& rule : rules) {
+        if (rule.ca_file.empty() || authorities.contains(rule.ca_file)) continue;
+        const std::string key =
+            fmt::format("{}:{}: domain.\"{}\".ca_file", rule.file, rule.line, rule.pattern);
+        Result<security::TrustStore> store = load_trust_store(key, rule.ca_file);
+        if (!store) return tl::unexpected(store.error());
+        authorities.emplace(rule.ca_file, std::make_shared<const security::TrustStore>(std::move(*store)));
+    }
+    return security::RuleTable::build(rules, authorities);
+}
+
+/// A weakening that has ended is passed over; who wrote it should know.
+void warn_of_ended(const std::vector<RuleSettings>& rules) {
+    const auto today = std::chrono::floor<std::chrono::days>(wall_clock());
+    for (const RuleSettings& rule : rules) {
+        if (!rule.until) continue;
+        if (*rule.until <= today)
+            spdlog::warn("{}:{}: the rule for '{}' ended on {} and is passed over; take it out", rule.file,
+                         rule.line, rule.pattern, format_day(*rule.until));
+        else
+            spdlog::warn("{}:{}: the rule for '{}' lowers what is published (tls = \"{}\") until {}: {}",
+                         rule.file, rule.line, rule.pattern, to_string(rule.tls), format_day(*rule.until),
+                         rule.reason);
+    }
+}
+
 Result<Checked> check(const Settings& settings) {
     Result<Domain> hostname = own_hostname(settings.daemon);
     if (!hostname) return tl::unexpected(hostname.error());
-    Result<security::RuleTable> rules = security::RuleTable::build(settings.rules);
+    Result<security::RuleTable> rules = load_rules(settings.rules);
     if (!rules) return tl::unexpected(rules.error());
     Result<resolver::ProcessConfig> resolver = resolver::load_process_config(settings.dns);
     if (!resolver) return tl::unexpected(resolver.error());
@@ -73,21 +103,23 @@ void raise_descriptor_limit() {
 
 class Daemon {
 public:
-    Daemon(const Settings& settings, Checked checked, queue::Store store, const std::vector<int>& sockets,
+    Daemon(const LoadedSettings& loaded, Checked checked, queue::Store store, const std::vector<int>& sockets,
            TlsClient tls)
-        : settings_(settings),
+        : settings_(loaded.settings),
+          loaded_(loaded),
           hostname_(checked.hostname),
           trusted_(std::move(checked.trusted)),
           tls_(std::move(tls)),
           ids_(store.high_water()),
           rules_(std::make_shared<const security::RuleTable>(std::move(checked.rules))),
-          route_{settings.delivery, settings.dane, {hostname_}},
+          route_{settings_.delivery, settings_.dane, settings_.tls.message_overrides_rules, {hostname_}},
           tasks_(io_.get_executor(), [](std::string_view what) { spdlog::critical("daemon: {}", what); }),
           signals_(io_, SIGTERM, SIGINT),
-          store_(std::move(store), store_options(settings)),
+          reload_(io_, SIGHUP),
+          store_(std::move(store), store_options(settings_)),
           resolver_(io_.get_executor(), tasks_, std::move(checked.resolver)),
-          sts_(io_.get_executor(), tasks_, resolver_, store_, settings.mta_sts,
-               PolicyFetcher(resolver_, settings.mta_sts, tls_, std::move(checked.sts_trusted))),
+          sts_(io_.get_executor(), tasks_, resolver_, store_, settings_.mta_sts,
+               PolicyFetcher(resolver_, settings_.mta_sts, tls_, std::move(checked.sts_trusted))),
           listener_(listener_context(), sockets) {}
 
     Daemon(const Daemon&) = delete;
@@ -126,6 +158,7 @@ public:
         signals_.async_wait([this](const boost::system::error_code& ec, int signal) {
             if (!ec) asio::co_spawn(io_, shut_down(signal), asio::detached);
         });
+        await_reload();
         std::string addresses;
         for (const Endpoint& endpoint : settings_.listener.listen)
             addresses += (addresses.empty() ? "" : ", ") + endpoint.str();
@@ -136,6 +169,37 @@ public:
     }
 
 private:
+    void await_reload() {
+        reload_.async_wait([this](const boost::system::error_code& ec, int) {
+            if (ec) return;
+            reload();
+            await_reload();
+        });
+    }
+
+    /// The rules as they are written now, all or none of them; what else has changed waits for a restart.
+    void reload() {
+        sd_notify(0, "RELOADING=1");
+        const auto loaded = load_settings(loaded_.main_file, loaded_.must_exist);
+        Result<security::RuleTable> rules =
+            loaded ? load_rules(loaded->settings.rules)
+                   : Result<security::RuleTable>(fail(Errc::configuration, loaded.error().front()));
+        if (rules) {
+            rules_ = std::make_shared<const security::RuleTable>(std::move(*rules));
+            for (const auto& worker : workers_) worker->set_rules(rules_);
+            log_line("daemon", fmt::format("reloaded: {} rules", loaded->settings.rules.size()));
+            warn_of_ended(loaded->settings.rules);
+            Settings others = loaded->settings;
+            others.rules = settings_.rules;
+            if (others != settings_)
+                spdlog::warn(
+                    "reload: settings outside the rules have changed; they take effect at a restart");
+        } else {
+            spdlog::error("reload: the rules stay as they were: {}", rules.error().text);
+        }
+        sd_notify(0, "READY=1");
+    }
+
     ListenerContext listener_context() {
         ListenerContext context{.settings = settings_.listener,
                                 .queue = settings_.queue,
@@ -254,6 +318,7 @@ private:
     }
 
     const Settings& settings_;
+    const LoadedSettings& loaded_;
     Domain hostname_;
     security::TrustStore trusted_;
     TlsClient tls_;
@@ -263,6 +328,7 @@ private:
     asio::io_context io_{1};
     TaskGroup tasks_;
     asio::signal_set signals_;
+    asio::signal_set reload_;
     StoreThread store_;
     resolver::Resolver resolver_;
     StsService sts_;
@@ -297,7 +363,8 @@ int run_daemon(const LoadedSettings& loaded) {
     if (!tls) return exit_code(tls.error());
     Result<queue::Store> store = queue::Store::open(store_options(settings), wall_clock());
     if (!store) return exit_code(store.error());
-    Daemon daemon(settings, std::move(*checked), std::move(*store), *sockets, std::move(*tls));
+    warn_of_ended(settings.rules);
+    Daemon daemon(loaded, std::move(*checked), std::move(*store), *sockets, std::move(*tls));
     if (const Result<void> started = daemon.start(); !started) return exit_code(started.error());
     daemon.run();
     log_line("daemon", "ended");

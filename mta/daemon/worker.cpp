@@ -43,6 +43,7 @@ Result<std::unique_ptr<Worker>> Worker::start(WorkerContext context) {
 Worker::Worker(WorkerContext context, TlsClient tls)
     : context_(std::move(context)),
       tls_(std::move(tls)),
+      sessions_(context_.settings->tls.session_cache),
       io_(1),
       work_(asio::make_work_guard(io_)),
       tasks_(io_.get_executor(), [](std::string_view what) { spdlog::critical("delivery: {}", what); }),
@@ -64,6 +65,10 @@ void Worker::deliver(queue::Delivery delivery, Finished finished) {
     asio::post(io_, [this, delivery = std::move(delivery), finished = std::move(finished)]() mutable {
         tasks_.spawn(run(std::move(delivery), std::move(finished)));
     });
+}
+
+void Worker::set_rules(std::shared_ptr<const security::RuleTable> rules) {
+    asio::post(io_, [this, rules = std::move(rules)]() mutable { context_.rules = std::move(rules); });
 }
 
 Async<void> Worker::run(queue::Delivery delivery, Finished finished) {
@@ -135,6 +140,8 @@ Async<bool> Worker::attempt(queue::Delivery delivery) {
     context.session.settings = &context_.settings->delivery;
     context.session.tls = &tls_;
     context.session.trusted = context_.trusted;
+    context.session.sessions = &sessions_;
+    context.session.session_lifetime = context_.settings->tls.session_lifetime;
     context.session.helo_name = context_.hostname.str();
     Deliverer deliverer(std::move(context), delivery, message);
     DeliveryReport report = co_await deliverer.run(random_);
@@ -159,6 +166,11 @@ Async<void> Worker::settle(const queue::StoredMessage& message, DeliveryReport r
     std::uniform_real_distribution<double> chance(0.0, 1.0);
     for (std::size_t i = 0; i < report.recipients.size(); ++i) input.random.push_back(chance(random_));
     input.ids = context_.ids;
+    const std::string observed =
+        report.would_hold.empty()
+            ? std::string()
+            : fmt::format("{}: observe: {} would have been held by {}: {}", message.id.str(),
+                          report.trace.domain, report.trace.rule, report.would_hold);
     const auto plan = std::make_shared<SettlementPlan>(plan_settlement(input));
     std::function<Result<queue::Settled>(queue::Store&)> work = [plan](queue::Store& store) {
         return store.settle(plan->settlement);
@@ -167,6 +179,7 @@ Async<void> Worker::settle(const queue::StoredMessage& message, DeliveryReport r
         const Result<queue::Settled> settled = co_await context_.store->run(work, StoreThread::until_done);
         if (settled) {
             for (const DeliveryLine& line : plan->lines) log_line("smtp", format_delivery(line));
+            if (!observed.empty()) log_line("smtp", observed);
             if (settled->message_removed) log_line("qmgr", message.id.str() + ": removed");
             co_return;
         }

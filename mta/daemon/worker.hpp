@@ -40,6 +40,8 @@ public:
     Worker& operator=(const Worker&) = delete;
 
     void deliver(queue::Delivery delivery, Finished finished);
+    /// For deliveries that begin from now on.
+    void set_rules(std::shared_ptr<const security::RuleTable> rules);
     /// Cancels what is left and joins the thread.
     void stop();
 
@@ -53,6 +55,7 @@ private:
 
     WorkerContext context_;
     TlsClient tls_;
+    TlsSessionCache sessions_;
     asio::io_context io_;
     asio::executor_work_guard<asio::io_context::executor_type> work_;
     TaskGroup tasks_;

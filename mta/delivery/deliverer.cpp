@@ -39,7 +39,7 @@ Deliverer::Deliverer(DelivererContext context, const queue::Delivery& delivery,
       due_(delivery.recipients),
       // A next-hop that is no domain (an address literal, a damaged row) is settled before the route is used.
       route_(*context_.resolver, *context_.sts, *context_.route, *context_.rules,
-             Domain::parse(delivery.domain).value_or(Domain::parse("invalid").value())),
+             Domain::parse(delivery.domain).value_or(Domain::parse("invalid").value()), message.envelope.tls),
       report_(Domain::parse(delivery.domain).value_or(Domain::parse("invalid").value())) {
     report_.trace.message = message.id.str();
     for (const queue::DueRecipient& due : due_)
@@ -63,7 +63,7 @@ Async<DeliveryReport> Deliverer::run(std::mt19937& random) {
 Async<void> Deliverer::walk_hosts(std::mt19937& random) {
     co_await route_.look_up(report_.trace, random);
     if (settle_without_hosts()) co_return;
-    const auto sts_results = security::results_of_sts_failure(report_.trace.domain, *report_.trace.sts);
+    const auto sts_results = security::results_of_sts_failure(report_.trace.mx->domain, *report_.trace.sts);
     report_.results.insert(report_.results.end(), sts_results.begin(), sts_results.end());
     // A copy: the trace grows while we walk. Strict preference order, nothing filtered ahead [STS-66
     // DANE-11].
@@ -78,13 +78,35 @@ Async<void> Deliverer::walk_hosts(std::mt19937& random) {
                    fmt::format("no MX host of {} has an address", report_.trace.domain));
         co_return;
     }
+    if (settle_for_lack(hosts.size())) co_return;
     report_.destination_dead = !any_connection_ && addresses_tried_ > 0;
+}
+
+/// Every host has answered, and none of them can take a message that requires TLS: waiting would change
+/// nothing [REQTLS-14 REQTLS-15 AMB-30].
+bool Deliverer::settle_for_lack(std::size_t hosts) {
+    if (message_.envelope.tls != security::MessageTls::required || lacks_.size() != hosts) return false;
+    const bool lasting = std::all_of(lacks_.begin(), lacks_.end(), [](const HostLack& host) {
+        return host.lack != security::Lack::none && !host.other;
+    });
+    if (!lasting) return false;
+    const bool offered_nowhere = std::any_of(lacks_.begin(), lacks_.end(), [](const HostLack& host) {
+        return host.lack == security::Lack::requiretls;
+    });
+    settle_all(RecipientOutcome::Result::failed, offered_nowhere ? "5.7.30" : "5.7.10", waiting_.text);
+    for (DeliveredRecipient& recipient : report_.recipients) {
+        recipient.relay = waiting_.relay;
+        recipient.remedy = waiting_.remedy;
+    }
+    report_.trace.remedy = waiting_.remedy;
+    report_.trace.side = waiting_.side;
+    return true;
 }
 
 bool Deliverer::settle_without_hosts() {
     using Result = RecipientOutcome::Result;
     const security::MxSet& mx = *report_.trace.mx;
-    const Domain& domain = report_.trace.domain;
+    const Domain& domain = mx.domain;
     switch (mx.status) {
         case MxStatus::hosts:
             return false;
@@ -127,6 +149,7 @@ Async<void> Deliverer::try_host(security::MxHost host) {
     const security::HopDecision& decision = *report_.trace.hops[hop].decision;
     if (!decision.attempt) {
         report_.results.insert(report_.results.end(), decision.results.begin(), decision.results.end());
+        lacks_.push_back({decision.lack, decision.lack == security::Lack::none});
         Waiting waiting;
         waiting.text = decision.explanation;
         waiting.remedy = decision.remedy;
@@ -150,7 +173,9 @@ Async<void> Deliverer::try_host(security::MxHost host) {
         note(std::move(waiting));
         co_return;
     }
-    const StartTls tls = decision.tls_required ? StartTls::require : StartTls::opportunistic;
+    lacks_.push_back({});
+    StartTls tls = decision.tls_required ? StartTls::require : StartTls::opportunistic;
+    if (decision.tls_off) tls = StartTls::never;
     for (const IpAddress& address : state.addresses) {
         if (settled_ || addresses_tried_ >= context_.route->delivery.max_addresses) co_return;
         ++addresses_tried_;
@@ -166,8 +191,8 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
     const std::size_t hop = report_.trace.hops.size() - 1;
     const Domain host = report_.trace.hops[hop].host.name;
     const security::HopDecision decision = *report_.trace.hops[hop].decision;
-    const Endpoint to{.address = address, .port = settings.port};
-    const std::string relay = fmt::format("{}[{}]:{}", host, address.str(), settings.port);
+    const Endpoint to{.address = address, .port = route_.port_of(report_.trace.hops[hop].host)};
+    const std::string relay = fmt::format("{}[{}]:{}", host, address.str(), to.port);
     SessionTrace session;
     session.address = to.str();
     Waiting waiting;
@@ -180,6 +205,7 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
                                    address.str());
         waiting.side = security::Side::theirs;
         waiting.remedy = fmt::format("publish a public address for {}", host);
+        lacks_.back().other = true;
         note(std::move(waiting));
         report_.trace.hops[hop].sessions.push_back(std::move(session));
         co_return false;
@@ -189,18 +215,27 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
     any_connection_ = any_connection_ || opened.connected;
     session.facts = opened.facts;
     session.error = opened.error;
-    const bool judged = tls != StartTls::never && opened.facts.stage != TlsStage::not_reached;
+    const bool judged =
+        (tls != StartTls::never || decision.tls_off) && opened.facts.stage != TlsStage::not_reached;
     security::Verdict verdict;
     if (judged) {
-        verdict = security::judge(decision, opened.facts, host, report_.trace.domain);
+        verdict = security::judge(decision, opened.facts, host, report_.trace.mx->domain);
         session.verdict = verdict;
+        if (!verdict.would_hold.empty()) report_.would_hold = verdict.would_hold;
         report_.results.insert(report_.results.end(), verdict.results.begin(), verdict.results.end());
     } else if (tls == StartTls::never && opened.ready && !decision.tls_required) {
         verdict.action =
             VerdictAction::deliver;  // the cleartext connection after a failed handshake [RPT-58]
     }
     if (judged && verdict.action != VerdictAction::deliver) {
-        if (verdict.action == VerdictAction::skip_host) note_verdict(verdict, relay);
+        if (verdict.action == VerdictAction::skip_host) {
+            note_verdict(verdict, relay);
+            HostLack& host_lack = lacks_.back();
+            if (verdict.lack == security::Lack::none)
+                host_lack.other = true;
+            else
+                host_lack.lack = verdict.lack;
+        }
         co_await smtp.quit();
         report_.trace.hops[hop].sessions.push_back(std::move(session));
         co_return verdict.action == VerdictAction::retry_in_clear;
@@ -209,13 +244,16 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
         waiting.weight = opened.connected ? weight_protocol : weight_network;
         waiting.enhanced = opened.connected ? "4.4.2" : "4.4.1";
         waiting.text = fmt::format("{}: {}", relay, opened.error.empty() ? "no session" : opened.error);
+        lacks_.back().other = true;
         note(std::move(waiting));
         co_await smtp.quit();
         report_.trace.hops[hop].sessions.push_back(std::move(session));
         co_return false;
     }
     report_.connected = std::chrono::steady_clock::now();
+    if (verdict.achieved != security::Achieved::clear) smtp.keep_tls_session(decision.fresh_for);
     MailEnvelope mail = envelope();
+    mail.requiretls = decision.requiretls;
     const std::vector<RecipientOutcome> outcomes = co_await smtp.transact(std::move(mail), body_);
     // A connection that broke before any answer may be retried at the next address; one that broke after the
     // body may have delivered, and one answer at all means that this server took the transaction up.
@@ -230,6 +268,7 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
     if (unanswered && !smtp.lost_after_body() && !outcomes.empty()) {
         waiting.weight = weight_protocol;
         waiting.enhanced = outcomes.front().enhanced;
+        lacks_.back().other = true;
         waiting.text = fmt::format("{}: {}", relay, outcomes.front().text);
         note(std::move(waiting));
         co_return false;

@@ -28,10 +28,17 @@ struct DeliveredRecipient {
     std::string remedy;
 };
 
+/// What the addresses of one host said to a message that requires TLS.
+struct HostLack {
+    security::Lack lack = security::Lack::none;
+    bool other = false;  ///< something else went wrong too: it may go another way the next time
+};
+
 struct DeliveryReport {
     std::vector<DeliveredRecipient> recipients;
     security::AttemptTrace trace;
     std::vector<security::TlsResult> results;
+    std::string would_hold;         ///< what a rule that only observes would have held the mail for
     bool destination_dead = false;  ///< no host could be reached at all: let the destination rest
     std::chrono::steady_clock::time_point connected{};  ///< when the transaction began; zero: never
 
@@ -69,6 +76,7 @@ private:
     [[nodiscard]] bool settle_without_hosts();
     void note(Waiting waiting);
     void note_verdict(const security::Verdict& verdict, const std::string& relay);
+    [[nodiscard]] bool settle_for_lack(std::size_t hosts);
     void settle_all(RecipientOutcome::Result result, const std::string& enhanced, const std::string& text);
     void finish();
     [[nodiscard]] MailEnvelope envelope() const;
@@ -85,6 +93,7 @@ private:
     bool any_connection_ = false;
     bool settled_ = false;
     std::size_t hosts_without_address_ = 0;
+    std::vector<HostLack> lacks_;  ///< of the hosts that were tried, in their order
 };
 
 }  // namespace sealpost

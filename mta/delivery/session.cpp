@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mta/smtp/dot_stuffer.hpp"
+#include "security/policy_identity.hpp"
 #include "security/remote_text.hpp"
 
 namespace sealpost {
@@ -58,6 +59,8 @@ Async<Opened> Session::open(Endpoint to, const security::HopDecision& decision, 
     Opened out;
     out.facts.remote_ip = to.address.str();
     const std::optional<IpAddress> source = to.address.is_v4() ? settings.source_ipv4 : settings.source_ipv6;
+    const std::string self = fmt::format("{} {}", context_.helo_name, source ? source->str() : "");
+    identity_ = security::policy_identity(decision, host, to, self);
     const Result<void> connected = co_await connection_.connect(to, source, settings.connect_timeout);
     if (!connected) {
         out.error = connected.error().text;
@@ -75,8 +78,10 @@ Async<Opened> Session::open(Endpoint to, const security::HopDecision& decision, 
         }
         SessionOpening::Step step = opening_.next(*reply, connection_.bytes_follow());
         if (step.act == SessionOpening::Step::Act::start_tls) {
+            TlsSessionPtr earlier = take_tls_session();
+            HandshakeRequest request(decision.sni, decision.min_tls, std::move(earlier));
             Result<HandshakeFacts> handshake =
-                co_await connection_.start_tls(*context_.tls, decision.sni, settings.handshake_timeout);
+                co_await connection_.start_tls(*context_.tls, std::move(request), settings.handshake_timeout);
             if (!handshake) {
                 out.facts.stage = TlsStage::handshake_failed;
                 out.facts.detail = handshake.error().text;
@@ -107,6 +112,7 @@ Async<Opened> Session::open(Endpoint to, const security::HopDecision& decision, 
                     : reply_text(last);
         }
         if (out.ready) out.facts.helo = first_word(opening_.last_reply());
+        out.facts.requiretls = out.ready && opening_.tls() && opening_.extensions().requiretls;
         if (!out.ready &&
             (out.facts.stage == TlsStage::not_reached || out.facts.stage == TlsStage::established))
             out.error =
@@ -120,12 +126,31 @@ void Session::judge_chain(Opened& opened, const HandshakeFacts& handshake,
     TlsFacts& facts = opened.facts;
     facts.protocol = handshake.protocol;
     facts.cipher = handshake.cipher;
+    facts.resumed = handshake.resumed;
     const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-    if (decision.dane)
-        facts.dane = security::verify_dane(handshake.chain, decision.dane->tlsa, decision.dane->base_domain,
-                                           decision.dane->reference_names, now);
-    if (decision.web_pki != security::Check::no)
-        facts.web_pki = security::verify_web_pki(handshake.chain, *context_.trusted, host, now);
+    // A rule that only observes is judged by the same handshake.
+    for (const security::HopDecision* d : {&decision, decision.observed.get()}) {
+        if (d == nullptr) continue;
+        if (d->dane && !facts.dane)
+            facts.dane = security::verify_dane(handshake.chain, d->dane->tlsa, d->dane->base_domain,
+                                               d->dane->reference_names, now);
+        if (d->web_pki != security::Check::no && !facts.web_pki)
+            facts.web_pki = security::verify_web_pki(handshake.chain, *context_.trusted, host, now);
+        if (d->rule_check && !facts.rule)
+            facts.rule = security::verify_rule(handshake.chain, *d->rule_check, *context_.trusted, now);
+    }
+}
+
+TlsSessionPtr Session::take_tls_session() const {
+    if (context_.sessions == nullptr) return nullptr;
+    return context_.sessions->take(identity_, std::chrono::steady_clock::now());
+}
+
+void Session::keep_tls_session(std::chrono::seconds fresh_for) {
+    if (context_.sessions == nullptr) return;
+    const auto longest = std::chrono::duration_cast<std::chrono::seconds>(context_.session_lifetime);
+    context_.sessions->put(identity_, connection_.take_tls_session(), std::min(fresh_for, longest),
+                           std::chrono::steady_clock::now());
 }
 
 Millis Session::limit_of(std::string_view command) const {

@@ -4,7 +4,7 @@
 /// no
 ///          protocol of its own: both are pure and say what comes next.
 /// Never    sends an envelope command before the verdict said `deliver`.
-/// Source   RFC 5321 §4.5.3.2 (timeouts); RFC 3207; RFC 7672 §2.2.
+/// Source   RFC 5321 §4.5.3.2 (timeouts); RFC 3207; RFC 7672 §2.2; DANE-78, TLS-23.
 #pragma once
 #include <memory>
 #include <string>
@@ -12,6 +12,7 @@
 
 #include "config/settings.hpp"
 #include "mta/net/connection.hpp"
+#include "mta/net/tls_session_cache.hpp"
 #include "mta/smtp/mail_transaction.hpp"
 #include "mta/smtp/session_opening.hpp"
 #include "security/hop.hpp"
@@ -23,6 +24,8 @@ struct SessionContext {
     const DeliverySettings* settings = nullptr;
     TlsClient* tls = nullptr;
     const security::TrustStore* trusted = nullptr;
+    TlsSessionCache* sessions = nullptr;  ///< none: every handshake is a full one
+    Millis session_lifetime{0};           ///< of a TLS session, at most
     std::string helo_name;
 };
 
@@ -46,12 +49,15 @@ public:
     [[nodiscard]] Async<std::vector<RecipientOutcome>> transact(MailEnvelope envelope,
                                                                 std::shared_ptr<const std::string> body);
     [[nodiscard]] bool lost_after_body() const { return lost_after_body_; }
+    /// After a verdict to deliver: the TLS session may be resumed under the same policy for so long.
+    void keep_tls_session(std::chrono::seconds fresh_for);
     /// QUIT when the server may be spoken to, and the end of the connection in any case.
     [[nodiscard]] Async<void> quit();
 
 private:
     [[nodiscard]] Async<Result<void>> send_body(std::shared_ptr<const std::string> body);
     [[nodiscard]] Millis limit_of(std::string_view command) const;
+    [[nodiscard]] TlsSessionPtr take_tls_session() const;
     void judge_chain(Opened& opened, const HandshakeFacts& handshake, const security::HopDecision& decision,
                      const Domain& host) const;
 
@@ -60,6 +66,7 @@ private:
     SessionOpening opening_;
     bool may_quit_ = false;
     bool lost_after_body_ = false;
+    std::string identity_;  ///< of the policy that this connection was made under
 };
 
 }  // namespace sealpost

@@ -62,9 +62,10 @@ Async<Result<void>> Connection::connect(Endpoint to, std::optional<IpAddress> so
     co_return Result<void>();
 }
 
-Async<Result<HandshakeFacts>> Connection::start_tls(TlsClient& tls, std::string sni, Millis limit) {
+Async<Result<HandshakeFacts>> Connection::start_tls(TlsClient& tls, HandshakeRequest request, Millis limit) {
     tls_.emplace(tcp_, tls.context());
-    if (!set_sni(tls_->native_handle(), sni)) co_return fail(Errc::protocol, "the SNI cannot be set");
+    const Result<void> ready = prepare_handshake(tls_->native_handle(), request, &offered_);
+    if (!ready) co_return tl::unexpected(ready.error());
     expire_after(limit);
     const auto [ec] =
         co_await tls_->async_handshake(asio::ssl::stream_base::client, asio::as_tuple(asio::use_awaitable));

@@ -27,13 +27,16 @@ public:
 
     [[nodiscard]] Async<Result<void>> connect(Endpoint to, std::optional<IpAddress> source, Millis limit);
     /// The handshake; nothing is judged here.
-    [[nodiscard]] Async<Result<HandshakeFacts>> start_tls(TlsClient& tls, std::string sni, Millis limit);
+    [[nodiscard]] Async<Result<HandshakeFacts>> start_tls(TlsClient& tls, HandshakeRequest request,
+                                                          Millis limit);
     [[nodiscard]] Async<Result<void>> write(std::string bytes, Millis limit);
     [[nodiscard]] Async<Result<Reply>> read_reply(Millis limit);
 
     /// Octets behind the last reply have arrived already.
     [[nodiscard]] bool bytes_follow() const { return !input_.empty(); }
     [[nodiscard]] std::string local_ip() const;
+    /// What the server gave for resumption so far; with TLS 1.3 it comes with its first octets.
+    [[nodiscard]] TlsSessionPtr take_tls_session() { return std::move(offered_); }
     void close();
 
 private:
@@ -42,6 +45,7 @@ private:
     void expire_after(Millis limit);
 
     boost::beast::tcp_stream tcp_;
+    TlsSessionPtr offered_;  ///< filled by OpenSSL while tls_ lives
     std::optional<Tls> tls_;
     std::chrono::steady_clock::time_point end_;
     std::string input_;

@@ -16,10 +16,32 @@ namespace {
 constexpr const char* tls12_ciphers =
     "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:!aNULL:!eNULL:!PSK:!SRP:!DSS:@"
     "SECLEVEL=2";
+// The hybrid group first where the library has it: what is recorded today must not be read tomorrow.
+constexpr const char* groups_with_pq = "X25519MLKEM768:X25519:P-256:P-384:P-521";
+constexpr const char* groups = "X25519:P-256:P-384:P-521";
 constexpr std::streamsize max_ca_file = 16 << 20;
 
 int accept_any_chain(X509_STORE_CTX*, void*) {
     return 1;
+}
+
+int sink_index() {
+    static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+    return index;
+}
+
+/// OpenSSL has a session that may be resumed; 1: it is ours now.
+int keep_session(SSL* ssl, SSL_SESSION* session) {
+    auto* const sink = static_cast<TlsSessionPtr*>(SSL_get_ex_data(ssl, sink_index()));
+    if (sink == nullptr) return 0;
+    sink->reset(session);
+    return 1;
+}
+
+bool set_groups(SSL_CTX* context) {
+    if (SSL_CTX_set1_groups_list(context, groups_with_pq) == 1) return true;
+    ERR_clear_error();
+    return SSL_CTX_set1_groups_list(context, groups) == 1;
 }
 
 }  // namespace
@@ -29,17 +51,33 @@ Result<TlsClient> TlsClient::create(const TlsSettings& settings) {
     SSL_CTX* raw = context.native_handle();
     const int lowest = settings.min_version == "1.3" ? TLS1_3_VERSION : TLS1_2_VERSION;
     SSL_CTX_set_options(raw, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
-    if (SSL_CTX_set_min_proto_version(raw, lowest) != 1 || SSL_CTX_set_cipher_list(raw, tls12_ciphers) != 1)
+    if (SSL_CTX_set_min_proto_version(raw, lowest) != 1 || SSL_CTX_set_cipher_list(raw, tls12_ciphers) != 1 ||
+        !set_groups(raw))
         return fail(Errc::configuration, "OpenSSL refuses the TLS profile");
-    SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
+    // Sessions go to whoever asked for them; OpenSSL's own cache knows nothing of policies.
+    SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(raw, keep_session);
     SSL_CTX_set_verify(raw, SSL_VERIFY_NONE, nullptr);
     SSL_CTX_set_cert_verify_callback(raw, accept_any_chain, nullptr);
     return TlsClient(std::move(context));
 }
 
+Result<void> prepare_handshake(SSL* ssl, const HandshakeRequest& request, TlsSessionPtr* sink) {
+    if (!set_sni(ssl, request.sni)) return fail(Errc::protocol, "the SNI cannot be set");
+    if (request.min_tls == TlsVersion::tls1_3 && SSL_set_min_proto_version(ssl, TLS1_3_VERSION) != 1)
+        return fail(Errc::protocol, "the TLS version cannot be set");
+    // A session that OpenSSL does not take costs a full handshake and nothing else.
+    if (request.resume && SSL_set_session(ssl, request.resume.get()) != 1) ERR_clear_error();
+    if (SSL_set_ex_data(ssl, sink_index(), sink) != 1) return fail(Errc::full, "out of memory");
+    return {};
+}
+
 HandshakeFacts handshake_facts(SSL* ssl) {
     HandshakeFacts facts;
     facts.protocol = SSL_get_version(ssl);
+    facts.resumed = SSL_session_reused(ssl) == 1;
+    if (const char* const group = SSL_group_to_name(ssl, static_cast<int>(SSL_get_negotiated_group(ssl))))
+        facts.group = group;
     if (const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl); cipher != nullptr)
         facts.cipher = SSL_CIPHER_standard_name(cipher);
     facts.chain = security::PeerChain::of(SSL_get_peer_cert_chain(ssl));

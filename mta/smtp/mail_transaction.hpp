@@ -24,8 +24,9 @@ namespace sealpost {
 struct MailEnvelope {
     std::optional<Address> sender;  ///< none: the null reverse-path
     std::vector<Address> recipients;
-    std::uint64_t size = 0;  ///< octets with CR LF line ends, before dot-stuffing
-    bool eight_bit = false;  ///< the content holds octets above 127
+    std::uint64_t size = 0;   ///< octets with CR LF line ends, before dot-stuffing
+    bool eight_bit = false;   ///< the content holds octets above 127
+    bool requiretls = false;  ///< MAIL FROM carries REQUIRETLS (RFC 8689)
 };
 
 struct RecipientOutcome {

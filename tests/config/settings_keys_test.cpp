@@ -65,7 +65,7 @@ struct TwoValues {
 };
 
 std::string default_text(const Key& key) {
-    const std::string all = render_settings({default_settings(), {}, {}}, false);
+    const std::string all = render_settings({default_settings(), {}, {}, {}, false}, false);
     const std::size_t section = all.find(fmt::format("[{}]\n", key.section));
     const std::size_t start = all.find(fmt::format("\n{} = ", key.name), section);
     REQUIRE(start != std::string::npos);

@@ -57,11 +57,13 @@ struct HopScene {
              .security = DnsStatus::secure,
              .domain = domain("example.org"),
              .expanded = domain("example.org"),
-             .hosts = {{domain("mx.example.org"), 10}},
+             .hosts = {{domain("mx.example.org"), 10, 0}},
              .notes = {},
              .why = {}};
     HostState state;
     StsState sts = sts_state(Sts::none);
+    MessageTls message = MessageTls::by_policy;
+    bool message_overrides_rules = false;
 
     explicit HopScene(TlsLevel level = TlsLevel::automatic, DnsStatus mx_security = DnsStatus::secure,
                       DaneState dane = DaneState::not_applicable, Sts sts_kind = Sts::none) {
@@ -83,7 +85,13 @@ struct HopScene {
     }
     void set_match(std::string_view name) { rule.match = {{domain(name), false}}; }
     [[nodiscard]] HopDecision decide() const {
-        return decide_hop({.rule = &rule, .mx = &mx, .host = &host, .state = &state, .sts = &sts});
+        return decide_hop({.rule = &rule,
+                           .mx = &mx,
+                           .host = &host,
+                           .state = &state,
+                           .sts = &sts,
+                           .message = message,
+                           .message_overrides_rules = message_overrides_rules});
     }
     [[nodiscard]] Verdict judge(const TlsFacts& facts) const {
         return security::judge(decide(), facts, host, mx.domain);

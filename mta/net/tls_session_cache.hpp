@@ -1,0 +1,47 @@
+/// \file TlsSessionCache: TLS sessions that may be resumed, each under the policy that it was made for.
+///
+/// Owns     at most `max` sessions by policy identity (security/policy_identity.hpp), so that a session is
+/// never
+///          offered under another policy; each is handed out once (RFC 8446 §C.4) and not beyond its end.
+/// Never    judges: a resumed session's certificates are matched again like a new one's [DANE-78].
+/// Threads  one: a destination lives on one worker.
+#pragma once
+#include <openssl/ssl.h>
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace sealpost {
+
+struct FreeTlsSession {
+    void operator()(SSL_SESSION* session) const { SSL_SESSION_free(session); }
+};
+using TlsSessionPtr = std::unique_ptr<SSL_SESSION, FreeTlsSession>;
+
+class TlsSessionCache {
+public:
+    using Time = std::chrono::steady_clock::time_point;
+
+    explicit TlsSessionCache(std::size_t max) : max_(max) {}
+
+    /// nullptr: none that may be used. What is taken is no longer here.
+    [[nodiscard]] TlsSessionPtr take(const std::string& identity, Time now);
+    /// Replaces one of the same identity. It ends after `fresh_for`, or when the server's ticket does.
+    void put(const std::string& identity, TlsSessionPtr session, std::chrono::seconds fresh_for, Time now);
+    [[nodiscard]] std::size_t size() const { return sessions_.size(); }
+
+private:
+    struct Entry {
+        TlsSessionPtr session;
+        std::multimap<Time, std::string>::iterator end;
+    };
+    void drop(const std::string& identity);
+
+    std::size_t max_;
+    std::map<std::string, Entry> sessions_;
+    std::multimap<Time, std::string> ends_;
+};
+
+}  // namespace sealpost
