@@ -106,6 +106,33 @@ MxSet build_mx_set(const Domain& domain, const DnsAnswer& answer, const std::vec
     return set;
 }
 
+NoHosts describe_no_hosts(const MxSet& set) {
+    const Domain& domain = set.domain;
+    switch (set.status) {
+        case MxStatus::null_mx:
+            return {true, "5.1.10", fmt::format("{} takes no mail (null MX)", domain), {}, false};
+        case MxStatus::no_such_domain:
+            return {true, "5.1.2", fmt::format("the domain {} does not exist", domain), {}, false};
+        case MxStatus::loops_back:
+            return {true, "5.4.6", fmt::format("mail for {} loops back to this host", domain), {}, false};
+        case MxStatus::no_usable_host:
+            return {
+                true, "5.4.4", fmt::format("the MX records of {} name no usable host", domain), {}, false};
+        case MxStatus::hosts:
+        case MxStatus::failed:
+            break;
+    }
+    NoHosts out{false, "4.4.3",
+                fmt::format("the MX lookup of {} failed ({}: {})", domain, to_string(set.security), set.why),
+                fmt::format("mend the name servers of {}", domain), false};
+    if (set.security == DnsStatus::bogus || set.security == DnsStatus::indeterminate) {
+        out.by_policy = true;
+        out.enhanced = "4.7.5";
+        out.remedy = fmt::format("mend the DNSSEC signatures of {}", domain);
+    }
+    return out;
+}
+
 MxSet mx_set_of_route(const std::vector<NextHop>& route) {
     const Domain& first = route.front().name;
     MxSet set{.status = MxStatus::hosts,

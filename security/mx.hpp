@@ -51,6 +51,17 @@ struct MxLimits {
 [[nodiscard]] MxSet build_mx_set(const Domain& domain, const DnsAnswer& answer,
                                  const std::vector<Domain>& own_names, const MxLimits& limits);
 
+/// What becomes of mail for a set that names no host to try.
+struct NoHosts {
+    bool permanent = false;
+    std::string enhanced;  ///< RFC 3463
+    std::string text;
+    std::string remedy;
+    bool by_policy = false;  ///< the answer does not validate: that is policy, not weather
+};
+/// `set.status` is anything but `hosts`.
+[[nodiscard]] NoHosts describe_no_hosts(const MxSet& set);
+
 /// The hosts of a route in brackets, in its order. What the operator writes is as good as a signed MX record;
 /// the first host is the policy domain (RFC 8461 §3.4: the next hop's, not the recipient's) [STS-77].
 [[nodiscard]] MxSet mx_set_of_route(const std::vector<NextHop>& route);

@@ -73,6 +73,12 @@ std::string printable(std::string_view text, std::size_t max) {
     return out;
 }
 
+std::string printable_once(std::string_view text, std::size_t max) {
+    const bool clean = std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+    if (!clean) return printable(text, max);
+    return text.size() <= max ? std::string(text) : fmt::format("{}...", text.substr(0, max - 3));
+}
+
 bool is_utf8(std::string_view text) {
     while (!text.empty()) {
         const Decoded next = decode_utf8(text);

@@ -14,6 +14,10 @@ namespace sealpost::security {
 /// longer text is cut and ends in "...".
 [[nodiscard]] std::string printable(std::string_view text, std::size_t max = 120);
 
+/// The same for text that may have been through printable() before: what is printable already stays as it is,
+/// so that an escape stays readable.
+[[nodiscard]] std::string printable_once(std::string_view text, std::size_t max);
+
 /// Strict UTF-8: no overlong form, no surrogate, nothing above U+10FFFF.
 [[nodiscard]] bool is_utf8(std::string_view text);
 

@@ -16,6 +16,9 @@
 
 namespace sealpost::security {
 
+/// Grows when a member changes its meaning or goes; deploy/schemas/trace-1.json says what each holds.
+inline constexpr int trace_schema = 1;
+
 /// One connection, or the attempt at one.
 struct SessionTrace {
     std::string address;  ///< "192.0.2.1:25"

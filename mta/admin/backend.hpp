@@ -14,6 +14,7 @@
 #include "config/settings.hpp"
 #include "mta/net/async.hpp"
 #include "queue/reader.hpp"
+#include "security/message_tls.hpp"
 
 namespace sealpost {
 
@@ -27,6 +28,8 @@ struct AdminBackend {
     std::function<Async<Result<std::size_t>>(RetrySelection)> retry;
     /// Errc::not_found - no such message.
     std::function<Async<Result<void>>(queue::MessageId)> remove;
+    /// A trace as JSON (security/trace.hpp) of what a delivery would do.
+    std::function<Async<std::string>(Domain, security::MessageTls)> explain;
     /// One JSON object with a member "schema".
     std::function<std::string()> status_json;
     Domain hostname;         ///< the submitter in report ids

@@ -60,6 +60,8 @@ Async<Answer> Handler::handle(Call call) {
             body = tl::unexpected(found.error());
     } else if (const auto* gone = std::get_if<RemoveMessage>(&*request)) {
         body = co_await remove(gone->id);
+    } else if (const auto* asked = std::get_if<Explain>(&*request)) {
+        body = co_await backend_.explain(asked->domain, asked->message);
     } else {
         body = read(*request);
     }

@@ -23,6 +23,7 @@ using Outcome = tl::expected<T, Refusal>;
 constexpr std::string_view queue_path = "/v1/queue";
 constexpr std::string_view retry_path = "/v1/queue/retry";
 constexpr std::string_view trace_path = "/v1/trace";
+constexpr std::string_view explain_path = "/v1/explain";
 constexpr std::string_view report_path = "/v1/report";
 constexpr std::string_view status_path = "/v1/status";
 
@@ -137,6 +138,23 @@ Outcome<Request> parse_list(std::string_view query) {
             if (!out.after) return bad_cursor(value);
         }
     }
+    return out;
+}
+
+Outcome<Request> parse_explain(std::string_view query) {
+    const auto given = parse_parameters(query, {"domain", "message"});
+    if (!given) return tl::unexpected(given.error());
+    const auto text = given->find("domain");
+    if (text == given->end()) return refuse(400, "domain: missing", "give domain=D");
+    const auto domain = Domain::parse(text->second);
+    if (!domain) return bad_value("domain", text->second, "a domain");
+    Explain out{*domain};
+    const auto message = given->find("message");
+    if (message == given->end()) return out;
+    using enum security::MessageTls;
+    for (const security::MessageTls tag : {required, optional})
+        if (to_string(tag) == message->second) out.message = tag;
+    if (out.message == by_policy) return bad_value("message", message->second, "required or optional");
     return out;
 }
 
@@ -263,6 +281,11 @@ struct Encoder {
         if (r.after) body["after"] = to_cursor(*r.after);
         return {"POST", std::string(retry_path), json::serialize(body)};
     }
+    Call operator()(const Explain& r) {
+        add("domain", r.domain.str());
+        if (r.message != security::MessageTls::by_policy) add("message", to_string(r.message));
+        return get(explain_path);
+    }
     Call operator()(const ListReports& r) {
         add("day", format_day(r.day));
         if (!r.after.empty()) add("after", r.after);
@@ -298,6 +321,7 @@ tl::expected<Request, Refusal> parse_request(const Call& call) {
         return ShowStatus{};
     }
     if (path == queue_path) return get ? parse_list(query) : Outcome<Request>(wrong_method(call, "GET"));
+    if (path == explain_path) return get ? parse_explain(query) : Outcome<Request>(wrong_method(call, "GET"));
     if (path == report_path) return get ? parse_report(query) : Outcome<Request>(wrong_method(call, "GET"));
     if (const auto id = below(path, queue_path)) {
         if (get) return parse_by_id<ShowMessage>(*id, query);
@@ -307,7 +331,8 @@ tl::expected<Request, Refusal> parse_request(const Call& call) {
     if (const auto id = below(path, trace_path))
         return get ? parse_by_id<ShowTrace>(*id, query) : Outcome<Request>(wrong_method(call, "GET"));
     return refuse(404, fmt::format("no such path: {}", security::printable(path)),
-                  "the paths are /v1/status, /v1/queue, /v1/trace and /v1/report; this daemon may be older "
+                  "the paths are /v1/status, /v1/queue, /v1/trace, /v1/explain and /v1/report; this daemon "
+                  "may be older "
                   "than its client");
 }
 

@@ -8,6 +8,7 @@
 ///          POST   /v1/queue/retry    {"id":ID} | {"domain":D} | {"all":true}, the last two with "after"
 ///          DELETE /v1/queue/ID
 ///          GET    /v1/trace/ID
+///          GET    /v1/explain?domain=D&message=required|optional
 ///          GET    /v1/report?day=YYYY-MM-DD&domain=D | ?day=YYYY-MM-DD&after=&limit=
 ///          A list that is cut has a "next": give it as `after` for more.
 /// Errors   a Refusal: the HTTP status, what is wrong, what to do. Unknown, repeated or malformed parameters
@@ -24,6 +25,7 @@
 #include "config/units.hpp"
 #include "queue/message.hpp"
 #include "queue/reader.hpp"
+#include "security/message_tls.hpp"
 
 namespace sealpost::admin {
 
@@ -53,6 +55,11 @@ struct RemoveMessage {
 struct ShowTrace {
     queue::MessageId id;
 };
+/// What a delivery to this domain would look up and decide now; nothing is dialled.
+struct Explain {
+    Domain domain;
+    security::MessageTls message = security::MessageTls::by_policy;
+};
 struct ListReports {
     queue::Day day;
     std::string after;  ///< a domain; empty: from the start
@@ -64,7 +71,7 @@ struct ShowReport {
 };
 
 using Request = std::variant<ShowStatus, ListQueue, ShowMessage, RetryMessage, RetryMatching, RemoveMessage,
-                             ShowTrace, ListReports, ShowReport>;
+                             ShowTrace, Explain, ListReports, ShowReport>;
 
 /// A request as it stands in HTTP.
 struct Call {

@@ -13,15 +13,17 @@
 #include <csignal>
 #include <cstdio>
 #include <future>
+#include <mutex>
 
-#include "config/units.hpp"
 #include "mta/admin/server.hpp"
 #include "mta/daemon/clock.hpp"
 #include "mta/daemon/dispatcher.hpp"
 #include "mta/daemon/log.hpp"
 #include "mta/daemon/prepare.hpp"
+#include "mta/daemon/rule_files.hpp"
 #include "mta/daemon/store_thread.hpp"
 #include "mta/daemon/worker.hpp"
+#include "mta/delivery/explanation.hpp"
 #include "mta/listener/listener.hpp"
 #include "mta/sts/sts_service.hpp"
 
@@ -39,35 +41,6 @@ struct Checked {
     security::TrustStore trusted;
     security::TrustStore sts_trusted;
 };
-
-/// The table, with the CA files that its rules name.
-Result<security::RuleTable> load_rules(const std::vector<RuleSettings>& rules) {
-    security::RuleAuthorities authorities;
-    for (const RuleSettings& rule : rules) {
-        if (rule.ca_file.empty() || authorities.contains(rule.ca_file)) continue;
-        const std::string key =
-            fmt::format("{}:{}: domain.\"{}\".ca_file", rule.file, rule.line, rule.pattern);
-        Result<security::TrustStore> store = load_trust_store(key, rule.ca_file);
-        if (!store) return tl::unexpected(store.error());
-        authorities.emplace(rule.ca_file, std::make_shared<const security::TrustStore>(std::move(*store)));
-    }
-    return security::RuleTable::build(rules, authorities);
-}
-
-/// A weakening that has ended is passed over; who wrote it should know.
-void warn_of_ended(const std::vector<RuleSettings>& rules) {
-    const auto today = std::chrono::floor<std::chrono::days>(wall_clock());
-    for (const RuleSettings& rule : rules) {
-        if (!rule.until) continue;
-        if (*rule.until <= today)
-            spdlog::warn("{}:{}: the rule for '{}' ended on {} and is passed over; take it out", rule.file,
-                         rule.line, rule.pattern, format_day(*rule.until));
-        else
-            spdlog::warn("{}:{}: the rule for '{}' lowers what is published (tls = \"{}\") until {}: {}",
-                         rule.file, rule.line, rule.pattern, to_string(rule.tls), format_day(*rule.until),
-                         rule.reason);
-    }
-}
 
 Result<Checked> check(const Settings& settings) {
     Result<Domain> hostname = own_hostname(settings.daemon);
@@ -177,25 +150,35 @@ private:
         });
     }
 
+    std::shared_ptr<const security::RuleTable> rules() {
+        const std::lock_guard lock(rules_mutex_);
+        return rules_;
+    }
+    void set_rules(std::shared_ptr<const security::RuleTable> table) {
+        const std::lock_guard lock(rules_mutex_);
+        rules_ = std::move(table);
+    }
+
     /// The rules as they are written now, all or none of them; what else has changed waits for a restart.
     void reload() {
         sd_notify(0, "RELOADING=1");
         const auto loaded = load_settings(loaded_.main_file, loaded_.must_exist);
-        Result<security::RuleTable> rules =
+        Result<security::RuleTable> read =
             loaded ? load_rules(loaded->settings.rules)
                    : Result<security::RuleTable>(fail(Errc::configuration, loaded.error().front()));
-        if (rules) {
-            rules_ = std::make_shared<const security::RuleTable>(std::move(*rules));
-            for (const auto& worker : workers_) worker->set_rules(rules_);
+        if (read) {
+            const auto table = std::make_shared<const security::RuleTable>(std::move(*read));
+            set_rules(table);
+            for (const auto& worker : workers_) worker->set_rules(table);
             log_line("daemon", fmt::format("reloaded: {} rules", loaded->settings.rules.size()));
-            warn_of_ended(loaded->settings.rules);
+            warn_of_weakening(loaded->settings.rules);
             Settings others = loaded->settings;
             others.rules = settings_.rules;
             if (others != settings_)
                 spdlog::warn(
                     "reload: settings outside the rules have changed; they take effect at a restart");
         } else {
-            spdlog::error("reload: the rules stay as they were: {}", rules.error().text);
+            spdlog::error("reload: the rules stay as they were: {}", read.error().text);
         }
         sd_notify(0, "READY=1");
     }
@@ -219,7 +202,7 @@ private:
                 .store = &store_,
                 .ids = &ids_,
                 .route = &route_,
-                .rules = rules_,
+                .rules = rules(),
                 .trusted = &trusted_};
     }
 
@@ -227,14 +210,29 @@ private:
         AdminBackend backend{.open_reader = {},
                              .retry = {},
                              .remove = {},
+                             .explain = {},
                              .status_json = {},
                              .hostname = hostname_,
                              .reports = settings_.reports};
         backend.open_reader = [this] { return queue::Reader::open(settings_.daemon.state_directory); };
         backend.retry = [this](RetrySelection selection) { return retry(std::move(selection)); };
         backend.remove = [this](queue::MessageId id) { return remove(id); };
+        backend.explain = [this](Domain domain, security::MessageTls message) {
+            return explain_here(std::move(domain), message);
+        };
         backend.status_json = [this] { return status(); };
         return backend;
+    }
+
+    /// On the admin thread: resolver and MTA-STS answer from any, and the table is taken as it is now.
+    Async<std::string> explain_here(Domain domain, security::MessageTls message) {
+        ExplanationContext context;
+        context.resolver = &resolver_;
+        context.sts = &sts_;
+        context.route = &route_;
+        context.rules = rules();
+        const security::AttemptTrace trace = co_await explain(std::move(context), std::move(domain), message);
+        co_return security::to_json(trace);
     }
 
     Async<Result<std::size_t>> retry(RetrySelection selection) {
@@ -323,6 +321,7 @@ private:
     security::TrustStore trusted_;
     TlsClient tls_;
     queue::MessageIdSource ids_;
+    std::mutex rules_mutex_;  ///< of rules_ alone: the admin thread reads it
     std::shared_ptr<const security::RuleTable> rules_;
     RouteSettings route_;
     asio::io_context io_{1};
@@ -363,7 +362,7 @@ int run_daemon(const LoadedSettings& loaded) {
     if (!tls) return exit_code(tls.error());
     Result<queue::Store> store = queue::Store::open(store_options(settings), wall_clock());
     if (!store) return exit_code(store.error());
-    warn_of_ended(settings.rules);
+    warn_of_weakening(settings.rules);
     Daemon daemon(loaded, std::move(*checked), std::move(*store), *sockets, std::move(*tls));
     if (const Result<void> started = daemon.start(); !started) return exit_code(started.error());
     daemon.run();

@@ -104,41 +104,21 @@ bool Deliverer::settle_for_lack(std::size_t hosts) {
 }
 
 bool Deliverer::settle_without_hosts() {
-    using Result = RecipientOutcome::Result;
     const security::MxSet& mx = *report_.trace.mx;
-    const Domain& domain = mx.domain;
-    switch (mx.status) {
-        case MxStatus::hosts:
-            return false;
-        case MxStatus::null_mx:
-            settle_all(Result::failed, "5.1.10", fmt::format("{} takes no mail (null MX)", domain));
-            return true;
-        case MxStatus::no_such_domain:
-            settle_all(Result::failed, "5.1.2", fmt::format("the domain {} does not exist", domain));
-            return true;
-        case MxStatus::loops_back:
-            settle_all(Result::failed, "5.4.6", fmt::format("mail for {} loops back to this host", domain));
-            return true;
-        case MxStatus::no_usable_host:
-            settle_all(Result::failed, "5.4.4",
-                       fmt::format("the MX records of {} name no usable host", domain));
-            return true;
-        case MxStatus::failed:
-            break;
+    if (mx.status == MxStatus::hosts) return false;
+    security::NoHosts none = security::describe_no_hosts(mx);
+    if (none.permanent) {
+        settle_all(RecipientOutcome::Result::failed, none.enhanced, none.text);
+        return true;
     }
-    Waiting waiting;
-    waiting.weight = weight_protocol;
-    waiting.enhanced = "4.4.3";
-    waiting.text = fmt::format("the MX lookup of {} failed ({}: {})", domain, to_string(mx.security), mx.why);
-    waiting.remedy = fmt::format("mend the name servers of {}", domain);
-    waiting.side = security::Side::theirs;
     report_.results = security::results_of_failed_mx(mx);
-    if (!report_.results.empty()) {  // it does not validate: that is policy, not weather
-        waiting.weight = weight_policy;
-        waiting.held_reason = "dnssec-invalid";
-        waiting.enhanced = "4.7.5";
-        waiting.remedy = fmt::format("mend the DNSSEC signatures of {}", domain);
-    }
+    Waiting waiting;
+    waiting.weight = none.by_policy ? weight_policy : weight_protocol;
+    waiting.enhanced = std::move(none.enhanced);
+    waiting.text = std::move(none.text);
+    if (none.by_policy) waiting.held_reason = "dnssec-invalid";
+    waiting.remedy = std::move(none.remedy);
+    waiting.side = security::Side::theirs;
     note(std::move(waiting));
     return true;
 }
