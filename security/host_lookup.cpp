@@ -91,6 +91,12 @@ Candidates candidates_of(const HostQuery& query, const HostAnswers& answers, con
                               to_string(answers.cname->status), answers.cname->why);
     } else if (answers.cname->has_data() && answers.cname->status == DnsStatus::secure) {
         out.domains.push_back(query.host);
+    } else if (answers.cname->denied() && answers.cname->status == DnsStatus::secure) {
+        // The addresses came through an alias that the signed zone now proves not to be there: the zone has
+        // changed in between, and its TLSA records may have come with that. Unsure is later, never anyway.
+        out.failed = true;
+        out.why =
+            fmt::format("the address lookup of {} found an alias and the CNAME lookup none", query.host);
     } else {
         out.why = fmt::format("{} is an alias, and neither it nor its target is signed (DNSSEC)", query.host);
     }

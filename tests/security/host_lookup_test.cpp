@@ -122,7 +122,7 @@ using D = DaneState;
 }  // namespace
 
 TEST_SUITE("security/host_lookup") {
-    TEST_CASE("addresses are asked first and open or close the gate to TLSA") {
+    TEST_CASE("addresses are asked first and open or close the gate to TLSA [DANE-15..19 AMB-05]") {
         const Row rows[] = {
             {"DANE-15 DANE-19: secure addresses ask for TLSA at the host name",
              "A mx.example secure v4; AAAA mx.example secure v6; TLSA _25._tcp.mx.example secure ok",
@@ -169,7 +169,9 @@ TEST_SUITE("security/host_lookup") {
         for (const Row& row : rows) check(row, mx);
     }
 
-    TEST_CASE("an alias is asked at its end first and then under its own name") {
+    TEST_CASE(
+        "an alias is asked at its end first and then under its own name [DANE-20..26 DANE-29..31 DANE-35 "
+        "DNS-11]") {
         const Row rows[] = {
             {"DANE-20: secure chain: records at the expanded name end the search",
              "A mx.example secure v4 real.example.net; AAAA mx.example secure none real.example.net;"
@@ -223,20 +225,28 @@ TEST_SUITE("security/host_lookup") {
              "A mx.example insecure v4 real.example.net; AAAA mx.example insecure none real.example.net;"
              "CNAME mx.example bogus fail",
              "A AAAA | mx.example?", At::found, D::lookup_failed, ""},
+            {"DANE-25: an alias that the signed zone denies is no answer",
+             "A mx.example insecure v4 real.example.net; AAAA mx.example insecure none real.example.net;"
+             "CNAME mx.example secure none",
+             "A AAAA | mx.example?", At::found, D::lookup_failed, ""},
+            {"DANE-22: an alias that an unsigned zone denies",
+             "A mx.example insecure v4 real.example.net; AAAA mx.example insecure none real.example.net;"
+             "CNAME mx.example insecure none",
+             "A AAAA | mx.example?", At::found, D::not_applicable, ""},
             {"DANE-17: the target of the alias cannot be had",
              "A mx.example bogus fail; AAAA mx.example error fail", "A AAAA", At::failed, D::not_applicable,
              ""},
             {"DANE-16: the alias leads nowhere",
              "A mx.example secure nx real.example.net; AAAA mx.example secure nx real.example.net", "A AAAA",
              At::none, D::not_applicable, ""},
-            {"DANE-13: an alias to a name that is none fails closed",
+            {"DANE-26: an alias that cannot be followed leaves the host unreachable",
              "A mx.example secure v4 -bad-; AAAA mx.example secure none -bad-", "A AAAA", At::found,
              D::lookup_failed, ""},
         };
         for (const Row& row : rows) check(row, mx);
     }
 
-    TEST_CASE("the TLSA answer decides what the host must offer") {
+    TEST_CASE("the TLSA answer decides what the host must offer [DANE-28..33 DANE-37 DANE-39 DANE-86]") {
         const std::string secure = "A mx.example secure v4; AAAA mx.example secure v6; ";
         const Row rows[] = {
             {"DANE-28: records behind an alias of the TLSA name keep the base domain",
