@@ -169,10 +169,8 @@ std::string TlsaRecord::str() const {
 
 std::string TlsaRecord::describe() const {
     if (malformed) return fmt::format("malformed record of {} octets", data.size());
-    return fmt::format("{}({}) {}({}) {}({})",
-                       acronym(usage, {"PKIX-TA", "PKIX-EE", "DANE-TA", "DANE-EE"}, "PrivCert"), usage,
-                       acronym(selector, {"Cert", "SPKI"}, "PrivSel"), selector,
-                       acronym(matching_type, {"Full", "SHA2-256", "SHA2-512"}, "PrivMatch"), matching_type);
+    return fmt::format("{}({}) {}({}) {}({})", usage_acronym(usage), usage, selector_acronym(selector),
+                       selector, matching_type_acronym(matching_type), matching_type);
 }
 
 bool TlsaSet::any_used() const {
@@ -184,6 +182,26 @@ std::vector<std::string> TlsaSet::policy_string() const {
     std::set<std::string> lines;
     for (const TlsaAssessment& a : records) lines.insert(a.record.str());
     return {lines.begin(), lines.end()};
+}
+
+std::string TlsaSet::meaning() const {
+    if (records.empty()) return "no TLSA record: DANE does not apply";
+    const auto count = std::count_if(records.begin(), records.end(),
+                                     [](const TlsaAssessment& a) { return a.use == TlsaUse::used; });
+    if (count == 0) return "TLS required, authentication impossible";  // RFC 7672 §2.2 [DANE-33]
+    return fmt::format("TLS required, authentication by {} record{}", count, count == 1 ? "" : "s");
+}
+
+std::string_view usage_acronym(std::uint8_t usage) {
+    return acronym(usage, {"PKIX-TA", "PKIX-EE", "DANE-TA", "DANE-EE"}, "PrivCert");
+}
+
+std::string_view selector_acronym(std::uint8_t selector) {
+    return acronym(selector, {"Cert", "SPKI"}, "PrivSel");
+}
+
+std::string_view matching_type_acronym(std::uint8_t matching_type) {
+    return acronym(matching_type, {"Full", "SHA2-256", "SHA2-512"}, "PrivMatch");
 }
 
 Result<TlsaSet> assess_tlsa(const std::vector<std::vector<std::uint8_t>>& rdata, const TlsaLimits& limits) {

@@ -79,11 +79,18 @@ struct TlsaSet {
     /// Every distinct record's str(), sorted: the same RRset gives the same text however DNS rotates it
     /// (RPT-32).
     [[nodiscard]] std::vector<std::string> policy_string() const;
+    /// What a secure RRset of these records means for a hop: "TLS required, authentication by 1 record".
+    [[nodiscard]] std::string meaning() const;
 };
 
 /// `rdata` is the TLSA RRset of a secure answer.
 [[nodiscard]] Result<TlsaSet> assess_tlsa(const std::vector<std::vector<std::uint8_t>>& rdata,
                                           const TlsaLimits& limits);
+
+/// The names of RFC 7218: "DANE-EE", "SPKI", "SHA2-256"; "unassigned" where the registry has none.
+[[nodiscard]] std::string_view usage_acronym(std::uint8_t usage);
+[[nodiscard]] std::string_view selector_acronym(std::uint8_t selector);
+[[nodiscard]] std::string_view matching_type_acronym(std::uint8_t matching_type);
 
 [[nodiscard]] std::string_view to_string(TlsaUse use);
 [[nodiscard]] std::string_view to_string(TlsaFault fault);  ///< "pkix-usage", "digest-length", ...
