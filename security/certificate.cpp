@@ -140,6 +140,24 @@ bool all_in_date(X509_STORE_CTX* ctx) {
     return true;
 }
 
+/// OpenSSL takes the last certificate of a chain for an anchor, whose signature proves nothing. Under a bare
+/// key from DNS it is no anchor: the key signed it, so both must be as strong as any other [TLS-14].
+bool is_strong_under(EVP_PKEY* bare_key, X509_STORE_CTX* ctx) {
+    constexpr int bits = 112;  // what auth_level asks for
+    const STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(ctx);
+    X509* topmost = sk_X509_value(chain, sk_X509_num(chain) - 1);
+    int signature_bits = 0;
+    return topmost != nullptr && EVP_PKEY_get_security_bits(bare_key) >= bits &&
+           X509_get_signature_info(topmost, nullptr, nullptr, &signature_bits, nullptr) == 1 &&
+           signature_bits >= bits;
+}
+
+void turn_down(ChainOutcome& out, ChainFault fault, std::string detail) {
+    out.ok = false;
+    out.fault = fault;
+    out.detail = std::move(detail);
+}
+
 ChainOutcome no_match(std::string detail) {
     ChainOutcome out;
     out.fault = ChainFault::no_match;
@@ -182,11 +200,12 @@ std::optional<ChainOutcome> match_usage(std::uint8_t usage, const PeerChain& cha
         if (!add_name(param, name)) return cannot_judge(openssl_error());
     ChainOutcome out = conclude(ctx.get(), chain);
     // OpenSSL leaves out the dates of an anchor that is not self-issued [AMB-08].
-    if (out.ok && usage == dane_ta && !all_in_date(ctx.get())) {
-        out.ok = false;
-        out.fault = ChainFault::expired;
-        out.detail = "the trust anchor is outside its dates";
-    }
+    if (out.ok && usage == dane_ta && !all_in_date(ctx.get()))
+        turn_down(out, ChainFault::expired, "the trust anchor is outside its dates");
+    EVP_PKEY* bare_key = nullptr;
+    if (out.ok && SSL_get0_dane_authority(ssl.get(), nullptr, &bare_key) >= 0 && bare_key != nullptr &&
+        !is_strong_under(bare_key, ctx.get()))
+        turn_down(out, ChainFault::not_trusted, "the key in DNS or its signature is too weak");
     if (out.ok) {
         std::uint8_t selector = 0;
         std::uint8_t mtype = 0;

@@ -56,6 +56,17 @@ TEST_SUITE("security/certificate") {
         const Certificate mail = Pki::leaf_by(p.inter, {.extended_key_usage = "emailProtection"});
         const Certificate server = Pki::leaf_by(p.inter, {.extended_key_usage = "serverAuth"});
         const Certificate by_no_ca = Pki::leaf_by(p.no_ca);
+        const Certificate odd = Pki::leaf_by(p.inter, {.odd_critical = true});
+        const Certificate signer_only = Pki::leaf_by(p.inter, {.key_usage = "cRLSign"});
+        const Certificate server_key = Pki::leaf_by(p.inter, {.key_usage = "digitalSignature"});
+        const Certificate no_signer =
+            issue({.common_name = "No signer", .ca = true, .key_usage = "cRLSign"}, &p.root);
+        const Certificate by_no_signer = Pki::leaf_by(no_signer);
+        const Certificate old_ca = issue({.common_name = "Old", .version = 1}, &p.root);
+        const Certificate by_old_ca = Pki::leaf_by(old_ca);
+        const Certificate excluding =
+            issue({.common_name = "Excluding", .ca = true, .excluded = "DNS:example.org"}, &p.root);
+        const Certificate excluded = Pki::leaf_by(excluding);
         const Row rows[] = {
             {"STS-61: good", {p.leaf, p.inter}, {p.root}, none},
             {"STS-61: root presented too", {p.leaf, p.inter, p.root}, {p.root}, none},
@@ -69,6 +80,12 @@ TEST_SUITE("security/certificate") {
             {"RPT-68: path length", {p.leaf, p.inter}, {p.short_root}, not_trusted},
             {"NAME-11: not for servers", {mail, p.inter}, {p.root}, not_trusted},
             {"NAME-11: for servers", {server, p.inter}, {p.root}, none},
+            {"NAME-11: key usage of no server", {signer_only, p.inter}, {p.root}, not_trusted},
+            {"NAME-11: key usage of a server", {server_key, p.inter}, {p.root}, none},
+            {"NAME-11: an issuer whose key may not sign", {by_no_signer, no_signer}, {p.root}, not_trusted},
+            {"NAME-11: an issuer of version 1 under the root", {by_old_ca, old_ca}, {p.root}, not_trusted},
+            {"NAME-11: a name that is excluded", {excluded, excluding}, {p.root}, not_trusted},
+            {"NAME-11: an unknown critical extension", {odd, p.inter}, {p.root}, not_trusted},
             {"RPT-67: expired leaf", {old_leaf, p.inter}, {p.root}, expired},
             {"RPT-67: leaf not yet valid", {next_leaf, p.inter}, {p.root}, expired},
             {"RPT-67: expired intermediate", {p.leaf, p.old_inter}, {p.root}, expired},
@@ -152,6 +169,18 @@ TEST_SUITE("security/certificate") {
             {"NAME-06: NUL at the end", {.common_name = "x", .dns = {nul_end}}, "mx.example.org", false},
             {"NAME-06: empty name", {.common_name = "x", .dns = {""}}, "mx.example.org", false},
             {"NAME-06: leading dot", {.common_name = "x", .dns = {".example.org"}}, "mx.example.org", false},
+            {"NAME-06: a label over 63 octets",
+             {.common_name = "x", .dns = {std::string(64, 'a') + ".example.org"}},
+             "mx.example.org",
+             false},
+            {"NAME-06: octets that no host name has",
+             {.common_name = "x", .dns = {"mx example.org", "mx.example.org ", "\nmx.example.org"}},
+             "mx.example.org",
+             false},
+            {"NAME-07: an address in a DNS-ID",
+             {.common_name = "x", .dns = {"192.0.2.1"}},
+             "mx.example.org",
+             false},
             {"NAME-07: an address",
              {.common_name = "x", .addresses = {"192.0.2.1"}},
              "mx.example.org",
