@@ -16,16 +16,17 @@ namespace {
 constexpr std::size_t max_listed = 100'000;
 
 constexpr const char* footer =
-    "Exit codes: 0 done, 64 wrong command line, 65 refused by the daemon, 66 no such message or report,\n"
-    "69 the daemon is of another version, 70 a bug, 74 output failed, 75 no daemon or try later,\n"
-    "77 not permitted, 78 wrong configuration.\n"
+    "Exit codes: 0 done, 64 wrong command line, 65 refused by the daemon or found to be invalid,\n"
+    "66 no such message, report or file, 69 the daemon is of another version, 70 a bug, 74 output failed,\n"
+    "75 no daemon or try later, 77 not permitted, 78 wrong configuration.\n"
     "A command's own help: sealpost COMMAND --help";
 constexpr const char* command_footer =
     "Options of every command: -c FILE, --socket PATH; see `sealpost --help`";
 
 /// What was written, before it is understood.
 struct Words {
-    std::string id, domain, sender, state, after, day;
+    std::string id, domain, sender, state, after, day, file;
+    std::vector<std::string> records;
     std::size_t limit = QueueList{}.limit;
     bool held = false, all = false, origin = false, check = false;
 };
@@ -106,6 +107,12 @@ Understood<Command> report_build(const CLI::App& app, const Words& words,
     return out;
 }
 
+Understood<Command> sts_lint(const CLI::App& app, const Words& words) {
+    if ((app.count("FILE") > 0) == (app.count("--record") > 0))
+        return tl::unexpected<Wrong>(Wrong{"sts lint: give one of FILE and --record TEXT"});
+    return StsLint{words.file, words.records};
+}
+
 /// Builds the tree of commands; `command` understands the words of the one that was given.
 class Parser {
 public:
@@ -124,6 +131,7 @@ public:
         add_serve();
         add_config();
         add_queue();
+        add_inspection();
         add_others();
         app_.footer(footer);
     }
@@ -172,6 +180,9 @@ private:
     }
 
     void add_json(CLI::App* app) { app->add_flag("--json", line_.json, "Print JSON, for programs"); }
+    void add_json_anyway(CLI::App* app) {
+        app->add_flag("--json", line_.json, "Changes nothing: JSON is printed in any case");
+    }
     CLI::Option* add_id(CLI::App* app) {
         return app->add_option("ID", words_.id, "Queue id of the message")->type_name("");
     }
@@ -233,6 +244,38 @@ private:
             add(*queue, "delete", "Delete a message; its sender is not told", by_id<QueueDelete>);
         add_id(gone)->required();
         add_json(gone);
+    }
+
+    /// Commands that need neither configuration nor daemon. Their answers are for programs as they are.
+    void add_inspection() {
+        CLI::App* const sts = app_.add_subcommand("sts", "Look at what a domain publishes for MTA-STS");
+        sts->require_subcommand(0, 1);
+        CLI::App* const lint =
+            add(*sts, "lint", "Judge an MTA-STS policy, or the TXT records at _mta-sts.DOMAIN; prints JSON",
+                sts_lint);
+        lint->add_option("FILE", words_.file,
+                         "The policy as the web server gives it; '-' reads standard input")
+            ->type_name("");
+        lint->add_option("--record", words_.records,
+                         "Instead of a policy: the text of a TXT record; once for each record at the name")
+            ->type_name("TEXT")
+            ->expected(1)
+            ->allow_extra_args(false)  // or CLI11 would take a text in [brackets] for a list
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        add_json_anyway(lint);
+
+        CLI::App* const tlsa = app_.add_subcommand("tlsa", "Look at TLSA records");
+        tlsa->require_subcommand(0, 1);
+        CLI::App* const decode =
+            add(*tlsa, "decode", "Tell what a TLSA RRset means for delivery; prints JSON",
+                [](const CLI::App&, const Words& w) -> Understood<Command> { return TlsaDecode{w.records}; });
+        decode
+            ->add_option("RDATA", words_.records,
+                         "A record in quotes: '3 1 1 0123ab...', 'DANE-EE SPKI SHA2-256 0123ab...', "
+                         "'\\# 35 030101...' or '030101...'; all of them are one RRset")
+            ->type_name("")
+            ->required();
+        add_json_anyway(decode);
     }
 
     void add_others() {

@@ -44,11 +44,19 @@ struct ReportBuild {
     queue::Day day;
     std::optional<Domain> domain;
 };
+/// Of a policy body (`file`, "-" is standard input), or of the TXT records of _mta-sts.<domain>.
+struct StsLint {
+    std::string file;
+    std::vector<std::string> records;  ///< one for each TXT record; not empty: no file
+};
+struct TlsaDecode {
+    std::vector<std::string> records;  ///< one for each record of the RRset
+};
 struct Status {};
 struct Version {};
 
 using Command = std::variant<Serve, ConfigCheck, ConfigShow, QueueList, QueueShow, QueueRetry, QueueDelete,
-                             Trace, ReportBuild, Status, Version>;
+                             Trace, ReportBuild, StsLint, TlsaDecode, Status, Version>;
 
 struct CommandLine {
     std::string config_file = "/etc/sealpost/sealpost.toml";

@@ -8,8 +8,8 @@ namespace sealpost::cli {
 enum class ExitCode : int {
     ok = 0,
     usage = 64,        ///< the command line is wrong
-    data = 65,         ///< the daemon refused what was given
-    not_found = 66,    ///< what was named does not exist (EX_NOINPUT)
+    data = 65,         ///< the daemon refused what was given, or it is not what it should be
+    not_found = 66,    ///< what was named does not exist or cannot be read (EX_NOINPUT)
     unavailable = 69,  ///< the daemon answered what this program does not understand
     software = 70,     ///< a bug of ours
     io_error = 74,     ///< standard output could not be written

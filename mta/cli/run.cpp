@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 
 #include "mta/admin/view.hpp"
+#include "mta/cli/inspection.hpp"
 #include "mta/cli/version.hpp"
 
 namespace sealpost::cli {
@@ -65,6 +66,18 @@ public:
         return static_cast<int>(ExitCode::ok);
     }
 
+    int operator()(const StsLint& command) {
+        if (!command.records.empty()) return print(lint_sts_record(command.records));
+        const auto body = read_input(command.file, longest_sts_policy + 1);
+        if (!body) {
+            complain(streams_, body.error().text);
+            return static_cast<int>(ExitCode::not_found);
+        }
+        return print(lint_sts_policy(*body));
+    }
+
+    int operator()(const TlsaDecode& command) { return print(decode_tlsa(command.records)); }
+
     template <class RemoteCommand>
     int operator()(const RemoteCommand& command) {
         std::string socket;
@@ -85,6 +98,11 @@ private:
         if (loaded) return std::move(*loaded);
         print_problems(loaded.error());
         return std::nullopt;
+    }
+
+    int print(const Inspection& inspection) {
+        fmt::print(streams_.out, "{}\n", json::serialize(inspection.answer));
+        return static_cast<int>(inspection.code);
     }
 
     void print_problems(const ConfigProblems& problems) {

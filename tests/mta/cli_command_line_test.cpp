@@ -46,6 +46,12 @@ TEST_SUITE("mta/cli/command_line") {
         CHECK(command<QueueShow>({"queue", "show", id}).id.str() == id);
         CHECK(command<QueueDelete>({"queue", "delete", id}).id.str() == id);
         CHECK(command<Trace>({"trace", id}).id.str() == id);
+        CHECK(command<StsLint>({"sts", "lint", "policy.txt"}).file == "policy.txt");
+        CHECK(command<StsLint>({"sts", "lint", "-"}).file == "-");
+        CHECK(command<StsLint>({"sts", "lint", "--record", "a b", "--record", "[c, d]"}).records ==
+              std::vector<std::string>{"a b", "[c, d]"});
+        CHECK(command<TlsaDecode>({"tlsa", "decode", "3 1 1 ab", "\\# 0"}).records ==
+              std::vector<std::string>{"3 1 1 ab", "\\# 0"});
         command<Status>({"status", "--json"});
         command<Version>({"version"});
 
@@ -117,6 +123,12 @@ TEST_SUITE("mta/cli/command_line") {
         check_refused({"queue", "show", id, id});
         check_refused({"trace", "\x1b[31m\n"});
         check_refused({"serve", "--frobnicate"});
+        check_refused({"sts"});
+        check_refused({"sts", "lint"});
+        check_refused({"sts", "lint", "a", "b"});
+        check_refused({"sts", "lint", "policy.txt", "--record", "v=STSv1; id=1;"});
+        check_refused({"sts", "lint", "--record"});
+        check_refused({"tlsa", "decode"});
         check_refused({"-c"});
     }
 
