@@ -44,6 +44,11 @@ using ConfigProblems = std::vector<std::string>;
 /// "# file:line".
 [[nodiscard]] std::string render_settings(const LoadedSettings& loaded, bool with_origin);
 
+/// One rule as TOML, as render_settings() shows it, without its heading.
+[[nodiscard]] std::string render_rule(const RuleSettings& rule);
+/// {"pattern", the keys that it sets, "origin": "file:line"}.
+[[nodiscard]] std::string render_rule_json(const RuleSettings& rule);
+
 /// The same as one JSON object: {"schema": "sealpost.config/1", "files": [...], "settings": {section: {key:
 /// {"value": ..., "origin": ...}}}, "rules": [...]}; values are written as in TOML.
 [[nodiscard]] std::string render_settings_json(const LoadedSettings& loaded);

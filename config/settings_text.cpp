@@ -88,6 +88,14 @@ std::vector<std::pair<std::string_view, Value>> rule_values(const RuleSettings& 
     return out;
 }
 
+json::object rule_object(const RuleSettings& rule) {
+    json::object out;
+    out["pattern"] = rule.pattern;
+    for (const auto& [key, value] : rule_values(rule)) out[key] = std::visit(JsonValue{}, value);
+    out["origin"] = fmt::format("{}:{}", rule.file, rule.line);
+    return out;
+}
+
 std::string origin_of(const LoadedSettings& loaded, const Key& key) {
     const auto origin = loaded.origins.find(key.full_name());
     return origin == loaded.origins.end() ? "default"
@@ -109,6 +117,18 @@ std::string sentence(std::string text) {
 
 }  // namespace
 
+std::string render_rule(const RuleSettings& rule) {
+    std::string out;
+    for (const auto& [key, value] : rule_values(rule))  // a date stands without quotes
+        out += fmt::format("{} = {}\n", key,
+                           key == "until" ? std::get<std::string>(value) : std::visit(TomlText{}, value));
+    return out;
+}
+
+std::string render_rule_json(const RuleSettings& rule) {
+    return json::serialize(rule_object(rule));
+}
+
 std::string render_settings(const LoadedSettings& loaded, bool with_origin) {
     Settings settings = loaded.settings;
     std::string out;
@@ -123,10 +143,7 @@ std::string render_settings(const LoadedSettings& loaded, bool with_origin) {
     for (const RuleSettings& rule : settings.rules) {
         out += fmt::format("\n[{}]", rule_name(rule.pattern));
         if (with_origin) out += comment(fmt::format("{}:{}", rule.file, rule.line));
-        out += '\n';
-        for (const auto& [key, value] : rule_values(rule))
-            out += fmt::format("{} = {}\n", key,
-                               key == "until" ? std::get<std::string>(value) : std::visit(TomlText{}, value));
+        out += '\n' + render_rule(rule);
     }
     return out;
 }
@@ -141,13 +158,7 @@ std::string render_settings_json(const LoadedSettings& loaded) {
                                          {"origin", origin_of(loaded, key)}};
     }
     json::array rules;
-    for (const RuleSettings& rule : settings.rules) {
-        json::object entry;
-        entry["pattern"] = rule.pattern;
-        for (const auto& [key, value] : rule_values(rule)) entry[key] = std::visit(JsonValue{}, value);
-        entry["origin"] = fmt::format("{}:{}", rule.file, rule.line);
-        rules.push_back(std::move(entry));
-    }
+    for (const RuleSettings& rule : settings.rules) rules.push_back(rule_object(rule));
     const json::object out{{"schema", "sealpost.config/1"},
                            {"files", JsonValue{}(loaded.files)},
                            {"settings", std::move(sections)},

@@ -28,7 +28,7 @@ struct Words {
     std::string id, domain, sender, state, after, day, file;
     std::vector<std::string> records;
     std::size_t limit = QueueList{}.limit;
-    bool held = false, all = false, origin = false, check = false;
+    bool held = false, all = false, requiretls = false, tls_optional = false, origin = false, check = false;
 };
 
 struct Wrong {
@@ -107,6 +107,23 @@ Understood<Command> report_build(const CLI::App& app, const Words& words,
     return out;
 }
 
+Understood<Command> explain(const CLI::App&, const Words& words) {
+    const auto domain = Domain::parse(words.domain);
+    if (!domain) return wrong("DOMAIN", words.domain, "a domain");
+    if (words.requiretls && words.tls_optional)
+        return tl::unexpected<Wrong>(Wrong{"explain: give one of --requiretls and --tls-optional"});
+    Explain out{*domain};
+    if (words.requiretls) out.message = security::MessageTls::required;
+    if (words.tls_optional) out.message = security::MessageTls::optional;
+    return out;
+}
+
+Understood<Command> policy_test(const CLI::App&, const Words& words) {
+    const auto domain = Domain::parse(words.domain);
+    if (!domain) return wrong("DOMAIN", words.domain, "a domain");
+    return PolicyTest{*domain};
+}
+
 Understood<Command> sts_lint(const CLI::App& app, const Words& words) {
     if ((app.count("FILE") > 0) == (app.count("--record") > 0))
         return tl::unexpected<Wrong>(Wrong{"sts lint: give one of FILE and --record TEXT"});
@@ -132,6 +149,7 @@ public:
         add_config();
         add_queue();
         add_inspection();
+        add_policies();
         add_others();
         app_.footer(footer);
     }
@@ -276,6 +294,24 @@ private:
             ->type_name("")
             ->required();
         add_json_anyway(decode);
+    }
+
+    void add_policies() {
+        CLI::App* const explained =
+            add(app_, "explain", "Tell what mail to a domain would have to pass, and why; sends nothing",
+                explain);
+        explained->add_option("DOMAIN", words_.domain, "Recipient domain")->type_name("")->required();
+        explained->add_flag("--requiretls", words_.requiretls, "As for a message with REQUIRETLS (RFC 8689)");
+        explained->add_flag("--tls-optional", words_.tls_optional,
+                            "As for a message that says TLS-Required: No");
+        add_json(explained);
+
+        CLI::App* const policy = app_.add_subcommand("policy", "The rules of the configuration");
+        policy->require_subcommand(0, 1);
+        CLI::App* const test = add(
+            *policy, "test", "Print the rule that applies to a domain, and where it is written", policy_test);
+        test->add_option("DOMAIN", words_.domain, "Recipient domain")->type_name("")->required();
+        add_json(test);
     }
 
     void add_others() {

@@ -44,6 +44,15 @@ struct ReportBuild {
     queue::Day day;
     std::optional<Domain> domain;
 };
+/// Asks the daemon what it would look up and decide for a domain.
+struct Explain {
+    Domain domain;
+    security::MessageTls message = security::MessageTls::by_policy;
+};
+/// Which rule of the configuration files applies; asks no daemon.
+struct PolicyTest {
+    Domain domain;
+};
 /// Of a policy body (`file`, "-" is standard input), or of the TXT records of _mta-sts.<domain>.
 struct StsLint {
     std::string file;
@@ -56,7 +65,7 @@ struct Status {};
 struct Version {};
 
 using Command = std::variant<Serve, ConfigCheck, ConfigShow, QueueList, QueueShow, QueueRetry, QueueDelete,
-                             Trace, ReportBuild, StsLint, TlsaDecode, Status, Version>;
+                             Trace, ReportBuild, Explain, PolicyTest, StsLint, TlsaDecode, Status, Version>;
 
 struct CommandLine {
     std::string config_file = "/etc/sealpost/sealpost.toml";

@@ -7,6 +7,7 @@
 
 #include "mta/admin/view.hpp"
 #include "mta/cli/render.hpp"
+#include "security/trace.hpp"
 
 namespace sealpost::cli {
 namespace {
@@ -185,6 +186,22 @@ ExitCode Remote::run(const Trace& command) {
         print_line(*trace);
     else
         print(render_attempts(*trace));
+    return ExitCode::ok;
+}
+
+ExitCode Remote::run(const Explain& command) {
+    const auto trace = ask(admin::Explain{command.domain, command.message});
+    if (!trace) return trace.error();
+    if (json_) {
+        print(*trace + '\n');
+        return ExitCode::ok;
+    }
+    const auto text = security::render_trace(*trace);
+    if (!text) {
+        complain(streams_, text.error().text);
+        return ExitCode::unavailable;  // of another version, then
+    }
+    print(*text);
     return ExitCode::ok;
 }
 

@@ -27,6 +27,7 @@ public:
     [[nodiscard]] ExitCode run(const QueueDelete& command);
     [[nodiscard]] ExitCode run(const Trace& command);
     [[nodiscard]] ExitCode run(const ReportBuild& command);
+    [[nodiscard]] ExitCode run(const Explain& command);
     [[nodiscard]] ExitCode run(const Status& command);
 
 private:

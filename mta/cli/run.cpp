@@ -6,7 +6,9 @@
 
 #include "mta/admin/view.hpp"
 #include "mta/cli/inspection.hpp"
+#include "mta/cli/policy_test.hpp"
 #include "mta/cli/version.hpp"
+#include "mta/daemon/rule_files.hpp"
 
 namespace sealpost::cli {
 namespace {
@@ -63,6 +65,20 @@ public:
             fmt::print(streams_.out, "{}\n", json::serialize(out));
         else
             fmt::print(streams_.out, "sealpost {}\n", version());
+        return static_cast<int>(ExitCode::ok);
+    }
+
+    int operator()(const PolicyTest& command) {
+        const auto loaded = load();
+        if (!loaded) return static_cast<int>(ExitCode::configuration);
+        const auto table = load_rules(loaded->settings.rules);
+        if (!table) {
+            complain(streams_, table.error().text);
+            return static_cast<int>(ExitCode::configuration);
+        }
+        const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+        const PolicyAnswer answer = test_policy(*loaded, *table, command.domain, today);
+        fmt::print(streams_.out, "{}", line_.json ? json::serialize(answer.json) + '\n' : answer.text);
         return static_cast<int>(ExitCode::ok);
     }
 

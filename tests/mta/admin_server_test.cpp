@@ -72,6 +72,10 @@ Async<Result<void>> remove(queue::Store& store, queue::MessageId id) {
     co_return removed;
 }
 
+Async<std::string> explain(Domain domain, security::MessageTls message) {
+    co_return fmt::format(R"({{"schema":1,"domain":"{}","message_tls":"{}"}})", domain, to_string(message));
+}
+
 class Fixture {
 public:
     explicit Fixture(AdminLimits limits = {})
@@ -124,6 +128,8 @@ private:
                         return retry(store_, std::move(selection), retry_time_ -= 1min);
                     },
                 .remove = [this](queue::MessageId id) { return remove(store_, id); },
+                .explain = [](Domain domain,
+                              security::MessageTls message) { return explain(std::move(domain), message); },
                 .status_json = [] { return std::string(R"({"schema":1,"queue":{"messages":2}})"); },
                 .hostname = Domain::parse("mail.sender.example").value(),
                 .reports = {}};
@@ -241,6 +247,24 @@ TEST_SUITE("mta/admin/server") {
         CHECK(daemon.run({"status", "--json"}).out == "{\"schema\":1,\"queue\":{\"messages\":2}}\n");
     }
 
+    TEST_CASE("an explanation is asked for a domain and a kind of message and is handed on") {
+        Fixture daemon;
+        CHECK(daemon.run({"explain", "Example.ORG", "--json"}).out ==
+              "{\"schema\":1,\"domain\":\"example.org\",\"message_tls\":\"by-policy\"}\n");
+        CHECK(daemon.run({"explain", "example.org", "--requiretls"}).out.find("REQUIRETLS") !=
+              std::string::npos);
+        CHECK(daemon.run({"explain", "example.org", "--tls-optional"}).out.find("TLS-Required: No") !=
+              std::string::npos);
+        CHECK(daemon.run({"explain", "example.org", "--requiretls", "--tls-optional"}).code == 64);
+        for (const char* const bad : {"GET /v1/explain", "GET /v1/explain?domain=a..b",
+                                      "GET /v1/explain?domain=a.example&message=by-policy",
+                                      "GET /v1/explain?domain=a.example&message=no"}) {
+            CAPTURE(bad);
+            CHECK(has_status(daemon.ask(bad), 400));
+        }
+        CHECK(has_status(daemon.ask("DELETE /v1/explain"), 405));
+    }
+
     TEST_CASE("errors have the right status and say what to do") {
         Fixture daemon;
         CHECK(has_status(daemon.ask("GET /v1/nothing"), 404));
@@ -312,6 +336,7 @@ TEST_SUITE("mta/admin/server") {
                            {.open_reader = {},
                             .retry = {},
                             .remove = {},
+                            .explain = {},
                             .status_json = [] { return std::string("{}"); },
                             .hostname = Domain::parse("x.example").value(),
                             .reports = {}},
@@ -341,6 +366,7 @@ TEST_SUITE("mta/admin/server") {
                                {.open_reader = {},
                                 .retry = {},
                                 .remove = {},
+                                .explain = {},
                                 .status_json = {},
                                 .hostname = Domain::parse("x.example").value(),
                                 .reports = {}},
@@ -358,6 +384,30 @@ TEST_SUITE("mta/admin/server") {
         CHECK(deep.error().text.find("daemon.admin_socket") != std::string::npos);
         CHECK_FALSE(start(directory.path() / std::string(200, 'x')));
         CHECK(start(directory.path() / "made" / "s"));
+    }
+
+    TEST_CASE("policy test names the rule that applies and those that have ended [TLS-10]") {
+        const test::TempDirectory directory;
+        const std::string file = directory.path() / "sealpost.toml";
+        std::FILE* const out = std::fopen(file.c_str(), "w");
+        std::fputs(
+            "[domain.\".example.org\"]\ntls = \"dane-only\"\n[domain.\"old.example.org\"]\ntls = \"may\"\n"
+            "reason = \"x\"\nuntil = 2020-01-31\n",
+            out);
+        std::fclose(out);
+        const auto answer = [&](const char* domain) {
+            return Fixture::run_alone({"-c", file, "policy", "test", domain}).out;
+        };
+        CHECK(answer("a.example.org") ==
+              fmt::format("a.example.org: rule '.example.org' ({}:1)\ntls = \"dane-only\"\n", file));
+        CHECK(answer("old.example.org") ==
+              fmt::format("old.example.org: rule '.example.org' ({0}:1)\ntls = \"dane-only\"\n# rule "
+                          "'old.example.org' ({0}:3) ended on 2020-01-31 and is passed over\n",
+                          file));
+        CHECK(answer("example.org") == "example.org: the built-in default rule\ntls = \"auto\"\n");
+        CHECK(Fixture::run_alone({"-c", file, "policy", "test", "a..b"}).code == 64);
+        CHECK(Fixture::run_alone({"-c", file, "policy", "test", "a.example.org", "--json"})
+                  .out.starts_with(R"({"schema":1,"domain":"a.example.org","rule":"rule '.example.org')"));
     }
 
     TEST_CASE("local commands read the configuration and say what is wrong with it") {
