@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/config/config_folder.hpp"
+
 using sealpost::any_contains;
 using sealpost::default_settings;
 using sealpost::IpAddress;
@@ -90,6 +92,18 @@ TEST_SUITE("config/settings") {
         CHECK(settings.listener.max_received >= 100);
         CHECK(settings.mta_sts.fetch_timeout == minutes(1));
         CHECK(settings.mta_sts.max_policy_size == 65536);
+    }
+
+    TEST_CASE(
+        "the CAs of the system are trusted unless others are named for mail or for policies [NAME-12]") {
+        const Settings settings = default_settings();
+        CHECK(settings.tls.ca_file == "/etc/ssl/certs/ca-certificates.crt");
+        CHECK(settings.mta_sts.ca_file.empty());  // then those of [tls]
+        const sealpost::ConfigFolder folder("[tls]\nca_file = \"/a.pem\"\n[mta_sts]\nca_file = \"/b.pem\"\n");
+        const auto loaded = folder.load();
+        REQUIRE(loaded.has_value());
+        CHECK(loaded->settings.tls.ca_file == "/a.pem");
+        CHECK(loaded->settings.mta_sts.ca_file == "/b.pem");
     }
 
     TEST_CASE("a level has the word that the configuration uses") {

@@ -195,6 +195,17 @@ TEST_SUITE("security/certificate") {
         }
     }
 
+    TEST_CASE("WebPKI trusts the CAs that it is given and no others [NAME-12]") {
+        const Pki& p = pki();
+        const Certificate other = Pki::leaf_by(p.other_root);
+        CHECK(by_web_pki({p.leaf, p.inter}, {p.root}).ok);
+        CHECK_FALSE(by_web_pki({other}, {p.root}).ok);
+        CHECK(by_web_pki({other}, {p.other_root}).ok);
+        CHECK_FALSE(by_web_pki({p.leaf, p.inter, p.root}, {p.other_root}).ok);
+        // An intermediate in the store is a link, not an end.
+        CHECK_FALSE(by_web_pki({p.leaf}, {p.inter}).ok);
+    }
+
     TEST_CASE("without a certificate nothing is verified") {
         const TlsaSet set = assess_tlsa({tlsa_for(pki().leaf, 3, 1, 1)}, {}).value();
         CHECK(verify_dane({}, set, host, {host}, verification_time).fault == internal);
