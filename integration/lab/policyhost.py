@@ -8,6 +8,7 @@ chosen by SNI), behaviour and body. Every request is written to LOG/policyhost.j
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import ssl
@@ -24,6 +25,9 @@ BEHAVIOURS = {
     "error": "503",
     "redirect": "301 to a place where the policy can be had",
     "wrong-type": "the body as text/html",
+    "no-type": "the body without a Content-Type",
+    "gzip": "the body compressed, which nobody asked for",
+    "no-content": "204",
     "huge": "a body without end, up to 16 MiB",
     "slow": "one octet of the body in a second",
     "hang": "no answer",
@@ -63,6 +67,14 @@ class Handler(BaseHTTPRequestHandler):
             self.send("", 301, location="/moved.txt")
         elif behaviour == "wrong-type":
             self.send(body, kind="text/html")
+        elif behaviour == "no-type":
+            self.send(body, kind="")
+        elif behaviour == "gzip":
+            packed = gzip.compress(body.encode())
+            self.start(200, len(packed), encoding="gzip")
+            self.wfile.write(packed)
+        elif behaviour == "no-content":
+            self.start(204, 0)
         elif behaviour == "huge":
             self.start(200, 16 << 20)
             for _ in range(16 << 8):
@@ -78,12 +90,21 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send(body)
 
-    def start(self, status: int, length: int, kind: str = "text/plain; charset=utf-8", location: str = "") -> None:
+    def start(
+        self,
+        status: int,
+        length: int,
+        kind: str = "text/plain; charset=utf-8",
+        location: str = "",
+        encoding: str = "",
+    ) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(length))
-        if location:
-            self.send_header("Location", location)
+        fields = {"Content-Type": kind, "Location": location, "Content-Encoding": encoding}
+        for name, value in fields.items():
+            if value:
+                self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", str(length))
         self.end_headers()
 
     def send(self, body: str, status: int = 200, **headers: str) -> None:

@@ -19,6 +19,7 @@ import ssl
 import sys
 import threading
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ BEHAVIOURS = {
     "normal": "an ordinary server",
     "no-starttls": "STARTTLS is not offered, as if stripped on the way",
     "refuse-starttls": "STARTTLS is offered and answered 454",
+    "unknown-starttls": "STARTTLS is offered and answered 502",
+    "helo-only": "EHLO is answered 502, HELO is not",
+    "tls1": "TLS 1.0 and nothing newer",
+    "tls1.1": "TLS 1.1 and nothing newer",
     "garbage-tls": "STARTTLS is answered 220, then comes no TLS",
     "inject": "more replies follow the 220 of STARTTLS in clear",
     "hang": "no greeting",
@@ -35,6 +40,7 @@ BEHAVIOURS = {
     "defer-rcpt": "every recipient is put off with 451",
     "close-after-data": "the connection ends where the reply to the message should come",
 }
+OLD_VERSIONS = {"tls1": ssl.TLSVersion.TLSv1, "tls1.1": ssl.TLSVersion.TLSv1_1}
 TIMEOUT = 60.0
 MAX_LINE = 4096
 MAX_MESSAGE = 64 << 20
@@ -148,6 +154,8 @@ class Session:
             return self.reply("502 5.5.1 STARTTLS is not offered here")
         if behaviour == "refuse-starttls":
             return self.reply("454 4.7.0 TLS not available due to temporary reason")
+        if behaviour == "unknown-starttls":
+            return self.reply("502 5.5.2 Not understood")
         if behaviour == "inject":
             self.event("reply", "220 with injected replies")
             self.sock.sendall(b"220 2.0.0 Ready\r\n250-injected.example\r\n250 SIZE 1\r\n")
@@ -156,12 +164,18 @@ class Session:
         if behaviour == "hang-starttls":
             self.hang()
         if behaviour == "garbage-tls":
+            self.sock.recv(65536)  # sent before the ClientHello it would be an injection
             self.sock.sendall(b"this is not TLS\r\n" * 8)
             raise Gone("garbage sent")
         if self.buffer:
             self.event("command", f"{len(self.buffer)} octets after STARTTLS, dropped")
             self.buffer.clear()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if old := OLD_VERSIONS.get(behaviour):
+            with warnings.catch_warnings():  # that they are deprecated is why they are here
+                warnings.simplefilter("ignore", DeprecationWarning)
+                context.minimum_version = context.maximum_version = old
+            context.set_ciphers("ALL:@SECLEVEL=0")
         context.load_cert_chain(self.listener.chain)
         asked: list[str] = []
         context.sni_callback = lambda _sock, name, _context: asked.append(name or "")
@@ -214,7 +228,12 @@ class Session:
         if verb == "QUIT":
             self.reply("221 2.0.0 Bye")
             return False
-        if verb in ("EHLO", "LHLO", "HELO"):
+        if verb == "HELO":
+            self.sender, self.recipients = None, []
+            self.reply(f"250 {self.listener.name}")
+        elif verb == "EHLO" and self.listener.behaviour == "helo-only":
+            self.reply("502 5.5.2 Not understood")
+        elif verb in ("EHLO", "LHLO"):
             self.ehlo()
         elif verb == "STARTTLS":
             self.starttls()
@@ -260,8 +279,8 @@ def listen(listener: Listener, log: Log, mailbox: Mailbox, slots: threading.Sema
 
     def accept() -> None:
         for number in itertools.count(1):
-            slots.acquire()
             sock, peer = server.accept()
+            slots.acquire()
             threading.Thread(target=serve, args=(sock, peer[0], number), daemon=True).start()
 
     thread = threading.Thread(target=accept)

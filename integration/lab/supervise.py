@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -136,7 +137,7 @@ def summary(lab: Path, table: list[scenarios.Scenario], config: Path, ipv6: bool
     ]
     for s in table:
         hosts = ", ".join(f"{h.name} {'+'.join(h.addresses)} ({h.server})" for h in s.hosts.values())
-        lines.append(f"  {s.number:>3}  {s.domain:<22} {s.expect.get('outcome', '-'):<9} {hosts}")
+        lines.append(f"  {s.number:>3}  {s.domain:<26} {s.expect.get('outcome', '-'):<9} {hosts}")
     lines += [
         "",
         f"  configuration   {config}",
@@ -160,14 +161,14 @@ def build(lab: Path) -> Servers:
     set_up_mounts(lab, spool)
 
     authority = Authority(certs)
-    for scenario in table:
-        for certificate in [h.certificate for h in scenario.hosts.values()]:
-            authority.make(certificate)
-        if scenario.policy:
-            authority.make(scenario.policy.certificate)
-    shutil.copy(authority.ca, lab / "ca.pem")
+    certificates = [host.certificate for s in table for host in s.hosts.values()]
+    certificates += [s.policy.certificate for s in table if s.policy]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(authority.make, certificates))
+    shutil.copy(authority.issuer("ca"), lab / "ca.pem")
     dns = Dns(lab / "dns", logs, ipv6)
     dns.build(table, authority)
+    dns.write_nameserver(lab / "nameserver.json")
     for name in ("root.key", "root.hints"):
         shutil.copy(lab / "dns" / name, lab / name)
     check_reachable(lab)
@@ -182,10 +183,12 @@ def build(lab: Path) -> Servers:
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE, MAX_FILE))
     for name, nsd_config in dns.configure(table).items():
         servers.start(f"nsd-{name}", "nsd", "-d", "-c", nsd_config)
+    servers.start("nameserver", sys.executable, HERE / "nameserver.py", lab / "nameserver.json")
     servers.start("smtpd", sys.executable, HERE / "smtpd.py", lab / "smtpd.json")
     servers.start("policyhost", sys.executable, HERE / "policyhost.py", lab / "policyhost.json")
     servers.start("postfix", "/usr/lib/postfix/sbin/master", "-d", "-c", lab / "postfix" / "etc")
     places = [(a, 53) for pair, _ in dns.servers(table).values() for a in pair if ipv6 or ":" not in a]
+    places += [(a, 53) for a in scenarios.HOSTILE_NS if ipv6 or ":" not in a]
     places += [(a, 443) for a in scenarios.POLICY_HOST if ipv6 or ":" not in a]
     places += [(a, 25) for s in table for h in s.hosts.values() if h.server != "none" for a in h.addresses]
     servers.wait_until_listening([*places, scenarios.STORE])

@@ -33,7 +33,7 @@ def show_table(rows: list[Row], outcomes: dict[int, Outcome], reports: dict[str,
     print(LINE.format("", "situation", "expected", "got", ""))
     for row in rows:
         got = outcomes.get(row["number"])
-        problems = differences(row, got) + report_differences(row, reports.get(row["domain"]))
+        problems = differences(row, got) + report_differences(row, reports.get(row["recipient"]))
         good += not problems
         words = got.words() if got else "no attempt"
         print(LINE.format(row["number"], row["title"], expectation(row), words, "NO" if problems else "ok"))
