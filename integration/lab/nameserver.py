@@ -2,8 +2,8 @@
 
 usage: nameserver.py CONFIG.json
 
-It passes each question on to the name server `upstream` and its reply back, octet for octet, so that all signatures stay
-good. Excepted are the questions of two lists: `answers` has RRsets as octets with their signature, `rules` has a
+It passes each question on to the name server `upstream` and its reply back, octet for octet, so that all signatures
+stay good. Excepted are the questions of two lists: `answers` has RRsets as octets with their signature, `rules` has a
 behaviour for a name and type. It lives in the lab's own network namespace; nobody else can ask it.
 """
 

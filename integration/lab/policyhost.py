@@ -3,7 +3,8 @@
 usage: policyhost.py CONFIG.json
 
 The configuration has the addresses to listen on and for each host name (mta-sts.DOMAIN) its chain (key and certificate,
-chosen by SNI), behaviour and body. Every request is written to LOG/policyhost.jsonl.
+chosen by SNI), behaviour, body, and the path of a file whose text takes the body's place while it exists. Every request
+is written to LOG/policyhost.jsonl.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(host)
 
     def answer(self, host: dict[str, str]) -> None:
-        behaviour, body = host["behaviour"], host["body"]
+        behaviour, body = host["behaviour"], self.server.body_of(host)
         if behaviour == "not-found":
             self.send("no policy\n", 404)
         elif behaviour == "error":
@@ -142,6 +143,11 @@ class PolicyServer(ThreadingHTTPServer):
         connection.context = self._contexts[name]
         setattr(connection, "lab_sni", name)
         return None
+
+    def body_of(self, host: dict[str, str]) -> str:
+        """The policy as it stands now: a test may put another one in the place of the table's."""
+        override = Path(host["override"])
+        return override.read_text() if override.exists() else host["body"]
 
     def record(self, **event: Any) -> None:
         with self._lock:

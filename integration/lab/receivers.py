@@ -139,6 +139,7 @@ def write_policyhost(path: Path, logs: Path, certs: Path, table: list[Scenario],
         policy.host: {
             "chain": f"{certs / policy.certificate.id}.chain",
             "behaviour": policy.behaviour,
+            "override": str(path.parent / "policies" / policy.host),
             "body": "".join(f"{line}\r\n" for line in policy.body.strip().splitlines()),
         }
         for policy in (s.policy for s in table)

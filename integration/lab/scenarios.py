@@ -24,7 +24,9 @@ STORE = ("127.0.0.1", 24)  # LMTP: what the receivers accepted goes to DIR/mail
 
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?")
 # A record's owner, type and octets: given in hexadecimal, so many random ones more, so many such records.
-RAW = re.compile(r"(?P<name>\S+) (?P<type>TLSA) (?P<head>(?:[0-9a-f]{2})*)(?:\+(?P<random>\d{1,5}))?(?:\*(?P<count>\d{1,4}))?")
+RAW = re.compile(
+    r"(?P<name>\S+) (?P<type>TLSA) (?P<head>(?:[0-9a-f]{2})*)(?:\+(?P<random>\d{1,5}))?(?:\*(?P<count>\d{1,4}))?"
+)
 
 
 class TableError(Exception):
@@ -127,8 +129,8 @@ SCENARIO_KEYS: dict[str, type] = {
     "lame": list, "hosts": dict, "policy": dict, "rule": dict, "dns": list, "rows": list, "expect": dict,
 }  # fmt: skip
 EXPECT_KEYS = {
-    "outcome": str, "relay": str, "level": str, "reason": str, "tlsrpt": list, "mx": str, "hops": list, "untouched": list,
-    "server": str, "sni": str,
+    "outcome": str, "relay": str, "server": str, "sni": str, "level": str, "reason": str, "mx": str, "hops": list,
+    "tlsrpt": list, "untouched": list,
 }  # fmt: skip
 STATUSES = ("secure", "insecure", "secure-denied", "insecure-denied", "bogus", "servfail")
 

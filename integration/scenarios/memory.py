@@ -76,6 +76,25 @@ def attempts(daemon: Daemon, queue_id: str, number: int) -> Outcome:
     return outcome
 
 
+def forget_dns(daemon: Daemon) -> None:
+    """A new resolver has an empty cache; else an old record would be good for its TTL."""
+    before = daemon.status()["resolver"]
+    os.kill(before["pid"], signal.SIGKILL)
+
+    def anew() -> bool:
+        now = daemon.status()["resolver"]
+        return now["running"] and now["restarts"] > before["restarts"]
+
+    wait_for("a new resolver", anew)
+    time.sleep(0.2)
+
+
+def with_id(text: str, id: str) -> str:
+    changed, count = re.subn(r'^(_mta-sts TXT "v=STSv1; id=)\w+;', rf"\g<1>{id};", text, flags=re.M)
+    same("the number of _mta-sts records", count, 1)
+    return changed
+
+
 def without_record(text: str) -> str:
     changed = re.sub(r"^_mta-sts TXT .*\n", "", text, flags=re.M)
     require(changed != text, "the zone has no _mta-sts record")
@@ -107,6 +126,51 @@ def policy_survives(world: World) -> None:
                 same("the record", outcome.trace["sts"]["record"], "none")
 
 
+@test("when the id changes and the fetch fails the cached policy stays in force [STS-29 STS-52 RPT-73]")
+def failing_change(world: World) -> None:
+    domain = "sts-mismatch.example"
+    with world.daemon() as daemon:
+        first = client.submit([f"user@{domain}"], client.message("under the first id"))
+        same("the first attempt", attempts(daemon, first, 1).words(), "held, sts-mx-mismatch")
+        text = with_id((world.lab / "dns" / f"{domain}.zone").read_text(), "20260202T000000")
+        with zone(world.lab, domain, text), unreachable(*POLICY_HOST):
+            wait_for("the new id", lambda: "20260202" in answers(world, f"_mta-sts.{domain}", "TXT"))
+            forget_dns(daemon)
+            second = client.submit([f"user@{domain}"], client.message("under an id without a policy"))
+            outcome = attempts(daemon, second, 1)
+        same("the outcome", outcome.words(), "held, sts-mx-mismatch")
+        same("the record", outcome.trace["sts"]["record"], "found")
+        same("the policy", outcome.trace["sts"]["policy"], "cached")
+        same("the id of the policy", outcome.trace["sts"]["id"], "20260101T000000")
+        same("what is reported", outcome.trace["sts"]["failure"], "sts-policy-fetch-error")
+        daemon.stop()
+    mx = world.row(domain)["hosts"]["mx"]["addresses"][0]
+    same("what the host that is not listed saw", world.events(mx), [])
+
+
+@test("when the id changes a policy of mode none ends the enforcement at once for mail that waits too [STS-52 STS-55 STS-75]")
+def policy_withdrawn(world: World) -> None:
+    domain, host = "sts-cn.example", "mx.sts-cn.example"
+    override = world.lab / "policies" / f"mta-sts.{domain}"
+    override.parent.mkdir(exist_ok=True)
+    with world.daemon() as daemon:
+        queue_id = client.submit([f"waits@{domain}"], client.message("waits for another policy"))
+        same("the first attempt", attempts(daemon, queue_id, 1).words(), "held, certificate-host-mismatch")
+        text = with_id((world.lab / "dns" / f"{domain}.zone").read_text(), "20260202T000000")
+        override.write_bytes(b"version: STSv1\r\nmode: none\r\nmax_age: 86400\r\n")
+        try:
+            with zone(world.lab, domain, text):
+                wait_for("the new id", lambda: "20260202" in answers(world, f"_mta-sts.{domain}", "TXT"))
+                forget_dns(daemon)
+                daemon.text("queue", "retry", queue_id)
+                outcome = attempts(daemon, queue_id, 2)
+        finally:
+            override.unlink()
+        same("the outcome", outcome.words(), f"delivered to {host}, Untrusted (opportunistic)")
+        same("the mode", outcome.trace["sts"]["mode"], "none")
+        world.wait_for_mail(f"waits@{domain}", b"waits for another policy")
+
+
 def mended(lab: Path, domain: str, host: str) -> str:
     """The signed zone with the TLSA record of the key that the host serves, and its signatures made anew."""
     dns, text = lab / "dns", (lab / "dns" / f"{domain}.zone").read_text()
@@ -132,10 +196,7 @@ def repaired(world: World) -> None:
         old = answers(world, f"_25._tcp.{host}", "TLSA")
         with zone(world.lab, domain, mended(world.lab, domain, host)):
             wait_for("the new record", lambda: answers(world, f"_25._tcp.{host}", "TLSA") not in ("", old))
-            # A new resolver has an empty cache; else the old record would be good for its TTL.
-            os.kill(daemon.status()["resolver"]["pid"], signal.SIGKILL)
-            wait_for("a new resolver", lambda: (s := daemon.status()["resolver"])["running"] and s["restarts"])
-            time.sleep(0.2)
+            forget_dns(daemon)
             daemon.text("queue", "retry", queue_id)
             same("the second attempt", attempts(daemon, queue_id, 2).words(), f"delivered to {host}, Verified (dane)")
         world.wait_for_mail(f"mended@{domain}", b"waits for the repair")

@@ -80,7 +80,7 @@ def check_receivers(world: World, row: Row, got: Outcome) -> None:
             same(f"what {host['fqdn']} saw", events, [])
         # Only there, and in clear only where the table says so, may an envelope be seen.
         met = got.outcome == "delivered" and host["fqdn"] == takes
-        sni = full_name(row, wanted["sni"]) if met and "sni" in wanted else host["fqdn"]
+        sni = full_name(row, wanted["sni"]) if "sni" in wanted else host["fqdn"]
         for event in events:
             if event["event"] == "command" and event["text"].upper().startswith(ENVELOPE):
                 require(met and event["tls"] == (got.level != "none"), f"{host['fqdn']} was sent '{event['text']}' (encrypted: {event['tls']})")
