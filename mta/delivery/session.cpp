@@ -102,6 +102,8 @@ Async<Opened> Session::open(Endpoint to, const security::HopDecision& decision, 
         may_quit_ = opening_.may_quit();
         out.ready = step.act == SessionOpening::Step::Act::ready;
         out.facts.stage = stage_of(opening_);
+        // Not asked for on this connection: what the server offers is the finding of the one before [RPT-58].
+        if (tls == StartTls::never) out.facts.stage = TlsStage::not_reached;
         if (out.ready && opening_.starttls_refusal()) out.facts.stage = TlsStage::refused;
         if (out.facts.stage != TlsStage::established) {
             const Reply& last =

@@ -341,6 +341,10 @@ TEST_SUITE("mta/delivery/deliverer") {
         CHECK(report.recipients[0].tls == "none");
         const std::vector<std::string> heard = first.heard();
         CHECK(std::count(heard.begin(), heard.end(), "CONNECT") == 2);
+        // STARTTLS is offered there, so the second connection must not claim that it is not.
+        REQUIRE(report.trace.hops[0].sessions.size() == 2);
+        CHECK(report.trace.hops[0].sessions[0].facts.stage == security::TlsStage::handshake_failed);
+        CHECK(report.trace.hops[0].sessions[1].facts.stage == security::TlsStage::not_reached);
     }
 
     TEST_CASE("under a rule that demands TLS there is no second connection in clear") {
