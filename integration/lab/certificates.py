@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import subprocess
 import threading
+from base64 import b64decode
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -112,12 +114,10 @@ class Authority:
     @staticmethod
     def association(pem: Path, selector: int, matching: int) -> str:
         """TLSA association data of a certificate in hexadecimal (RFC 6698 §2.1.4)."""
-        data = openssl("x509", "-in", pem, "-outform", "DER")
-        if selector == 1:
-            public = openssl("x509", "-in", pem, "-noout", "-pubkey")
-            data = subprocess.run(
-                ["openssl", "pkey", "-pubin", "-outform", "DER"], input=public, capture_output=True, check=True
-            ).stdout
+        data = ssl.PEM_cert_to_DER_cert(pem.read_text())
+        if selector == 1:  # a PEM public key is the DER of the SubjectPublicKeyInfo in base64
+            public = openssl("x509", "-in", pem, "-noout", "-pubkey").decode()
+            data = b64decode("".join(line for line in public.splitlines() if not line.startswith("-")))
         if matching == 0:
             return data.hex()
         return (hashlib.sha256 if matching == 1 else hashlib.sha512)(data).hexdigest()

@@ -152,9 +152,9 @@ def summary(lab: Path, table: list[scenarios.Scenario], config: Path, ipv6: bool
     return "\n".join(lines) + "\n"
 
 
-def build(lab: Path) -> Servers:
+def build(lab: Path, short: bool) -> Servers:
     ipv6 = set_up_network()
-    table = scenarios.load(ipv6)
+    table = scenarios.load(ipv6, short)
     logs, certs, spool = lab / "log", lab / "certs", lab / "postfix" / "spool"
     logs.mkdir(exist_ok=True)
     (lab / "postfix").mkdir()
@@ -204,7 +204,7 @@ def main() -> int:
     os.umask(0o022)
     lab = Path(sys.argv[1])
     try:
-        servers = build(lab)
+        servers = build(lab, short="--short" in sys.argv[2:])
     except Exception as error:  # whatever went wrong, `up` shows this line
         (lab / "failed").write_text(f"{error}\n")
         raise
