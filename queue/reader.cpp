@@ -97,8 +97,8 @@ Result<Reader> Reader::open(const std::filesystem::path& state_directory) {
         {&impl->list, list},
         {&impl->recipients, recipients},
         {&impl->message,
-         "SELECT sender, flags, client_ip, client_helo, protocol, received_at, expires_at, body_size, frozen"
-         " FROM message WHERE id = ?"},
+         "SELECT sender, flags, client_ip, client_helo, protocol, received_at, expires_at, body_size, frozen,"
+         " tls FROM message WHERE id = ?"},
         {&impl->attempts,
          "SELECT at, trace FROM (SELECT id, at, trace FROM attempt WHERE message = ?1 ORDER BY id DESC LIMIT "
          "?2)"
@@ -150,7 +150,9 @@ Result<MessageDetail> Reader::show(MessageId id) {
         e.expires_at = time_from_row(rows->integer(6)).value_or(Time{});
         detail.size = unsigned_from_row<std::uint64_t>(rows->integer(7)).value_or(0);
         detail.frozen_reason = rows->text(8);
-        if (!flags_from_row(rows->integer(1), e))
+        const auto tls = tls_from_row(rows->integer(9));
+        e.tls = tls.value_or(security::MessageTls::required);
+        if (!flags_from_row(rows->integer(1), e) || !tls)
             detail.frozen_reason = "its envelope is damaged in the database";
     }
     {

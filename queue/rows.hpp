@@ -34,4 +34,8 @@ template <class Unsigned>
 [[nodiscard]] std::int64_t flags_to_row(const Envelope& envelope);
 [[nodiscard]] bool flags_from_row(std::int64_t flags, Envelope& envelope);
 
+/// Message.tls. An unknown number is nothing that may be guessed at: a tag lost is mail sent in clear.
+[[nodiscard]] std::int64_t tls_to_row(security::MessageTls tls);
+[[nodiscard]] std::optional<security::MessageTls> tls_from_row(std::int64_t value);
+
 }  // namespace sealpost::queue

@@ -127,7 +127,15 @@ CREATE INDEX sts_policy_refresh ON sts_policy (fetched_at);
 PRAGMA user_version = 1;
 )sql";
 
-constexpr std::array migrations{migration_1};
+// message.tls: security::MessageTls, 0 by policy (all that was taken before this step), 1 required, 2
+// optional.
+constexpr const char* migration_2 = R"sql(
+ALTER TABLE message ADD COLUMN tls INTEGER NOT NULL DEFAULT 0;
+
+PRAGMA user_version = 2;
+)sql";
+
+constexpr std::array migrations{migration_1, migration_2};
 static_assert(migrations.size() == schema_version);
 
 tl::unexpected<Error> newer(const std::filesystem::path& file, std::int64_t version) {

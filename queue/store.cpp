@@ -59,7 +59,7 @@ Result<void> Store::Impl::prepare() {
 
         {&add_message,
          "INSERT INTO message (id, sender, flags, client_ip, client_helo, protocol, received_at, expires_at,"
-         " body_first, body_size, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+         " body_first, body_size, checksum, tls) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
         {&add_body, "INSERT INTO body (id, message, data) VALUES (?, ?, ?)"},
         {&add_recipient,
          "INSERT INTO recipient (message, number, address, domain, orcpt, notify, checksum, state, "
@@ -84,7 +84,7 @@ Result<void> Store::Impl::prepare() {
         {&get_message,
          "SELECT sender, flags, client_ip, client_helo, protocol, received_at, expires_at, body_first, "
          "body_size,"
-         " checksum, frozen FROM message WHERE id = ?"},
+         " checksum, frozen, tls FROM message WHERE id = ?"},
         {&get_body, "SELECT data FROM body WHERE id >= ?1 AND message = ?2 AND id < ?1 + ?3 ORDER BY id"},
         {&freeze_message, "UPDATE message SET frozen = ?2 WHERE id = ?1"},
         {&freeze_recipients, "UPDATE recipient SET state = 3 WHERE message = ?"},

@@ -14,8 +14,8 @@ constexpr std::size_t chunk_size = 64U << 10;
 constexpr std::size_t max_text = 1000;
 
 std::string message_checksum(MessageId id, const Envelope& e, std::string_view body) {
-    return Checksum{}
-        .add(id.value())
+    Checksum checksum;
+    checksum.add(id.value())
         .add(e.sender)
         .add(flags_to_row(e))
         .add(e.client_ip)
@@ -23,8 +23,11 @@ std::string message_checksum(MessageId id, const Envelope& e, std::string_view b
         .add(e.protocol)
         .add(to_row(e.received_at))
         .add(to_row(e.expires_at))
-        .add(body)
-        .finish();
+        .add(body);
+    // Only when set, so that messages from before the tag keep their checksum. Behind the body, whose length
+    // is part of the sum: no other message looks like that.
+    if (e.tls != security::MessageTls::by_policy) checksum.add(tls_to_row(e.tls));
+    return checksum.finish();
 }
 
 std::string_view cut(std::string_view text) {
@@ -55,15 +58,35 @@ bool flags_from_row(std::int64_t flags, Envelope& envelope) {
     return true;
 }
 
+std::int64_t tls_to_row(security::MessageTls tls) {
+    switch (tls) {
+        case security::MessageTls::required:
+            return 1;
+        case security::MessageTls::optional:
+            return 2;
+        case security::MessageTls::by_policy:
+            break;
+    }
+    return 0;
+}
+
+std::optional<security::MessageTls> tls_from_row(std::int64_t value) {
+    for (const auto tls :
+         {security::MessageTls::by_policy, security::MessageTls::required, security::MessageTls::optional})
+        if (tls_to_row(tls) == value) return tls;
+    return std::nullopt;
+}
+
 Result<void> Store::enqueue(const NewMessage& message, Lease lease) {
     if (auto valid = validate(message); !valid) return valid;
     Impl& s = *impl_;
     const Envelope& e = message.envelope;
     const std::int64_t id = message.id.value();
     const std::int64_t body_first = s.next_body;
-    auto done = s.add_message.run(id, e.sender, flags_to_row(e), e.client_ip, e.client_helo, e.protocol,
-                                  to_row(e.received_at), to_row(e.expires_at), body_first,
-                                  message.body.size(), Blob{message_checksum(message.id, e, message.body)});
+    auto done =
+        s.add_message.run(id, e.sender, flags_to_row(e), e.client_ip, e.client_helo, e.protocol,
+                          to_row(e.received_at), to_row(e.expires_at), body_first, message.body.size(),
+                          Blob{message_checksum(message.id, e, message.body)}, tls_to_row(e.tls));
     for (std::string_view rest = message.body; done && !rest.empty();
          rest.remove_prefix(std::min(chunk_size, rest.size())))
         done = s.add_body.run(s.next_body++, id, Blob{rest.substr(0, chunk_size)});
@@ -197,12 +220,14 @@ Result<std::variant<StoredMessage, Frozen>> Store::load_message(MessageId id) {
         body_first = rows->integer(7);
         size = unsigned_from_row<std::uint64_t>(rows->integer(8));
         checksum = rows->text(9);
+        const auto tls = tls_from_row(rows->integer(11));
         if (!flags_from_row(rows->integer(1), e) || !received_at || !expires_at || !size ||
-            *size > max_body_size) {
+            *size > max_body_size || !tls) {
             reason = "its envelope is damaged in the database";
         } else {
             e.received_at = *received_at;
             e.expires_at = *expires_at;
+            e.tls = *tls;
         }
     }
     if (reason.empty()) {

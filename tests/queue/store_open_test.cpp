@@ -68,7 +68,7 @@ TEST_SUITE("queue/store_open") {
         const Error error = open_error(dir);
         CHECK(error.code == Errc::configuration);
         CHECK(error.text.find(
-                  "has schema 99, this program knows 1: run the newer sealpost or restore a backup") !=
+                  "has schema 99, this program knows 2: run the newer sealpost or restore a backup") !=
               std::string::npos);
         CHECK(contents(dir.database()) == before);
         CHECK(names_in(dir.path()) == files);
@@ -165,6 +165,38 @@ TEST_SUITE("queue/store_open") {
         CHECK(ids.next(noon - 24h) > first);
     }
 
+    TEST_CASE("mail of the first schema is delivered after the migration as by policy") {
+        TempDirectory dir;
+        {
+            Store store = open_store(dir);
+            enqueue(store, test::message(1, {"a@example.net"}));
+        }
+        // SHA-256 of the message as the first schema had it, without a tag.
+        change(dir,
+               "UPDATE message SET checksum ="
+               " x'65bef4c81f941076304b0c746a80395e6a573417c8e62f96cdca9071e560cde7';"
+               "ALTER TABLE message DROP COLUMN tls; PRAGMA user_version = 1");
+        Store store = open_store(dir);
+        auto loaded = value(committed(store, [&] { return store.load_message(id_of(1)); }));
+        REQUIRE(std::holds_alternative<StoredMessage>(loaded));
+        CHECK(std::get<StoredMessage>(loaded).envelope.tls == security::MessageTls::by_policy);
+        CHECK(check_header(dir.database()));
+    }
+
+    TEST_CASE("a tag that was taken away in the database freezes the message [REQTLS-04]") {
+        TempDirectory dir;
+        {
+            Store store = open_store(dir);
+            NewMessage m = test::message(1, {"a@example.net"});
+            m.envelope.tls = security::MessageTls::required;
+            enqueue(store, m);
+        }
+        change(dir, "UPDATE message SET tls = 0");
+        Store store = open_store(dir);
+        const auto loaded = value(committed(store, [&] { return store.load_message(id_of(1)); }));
+        CHECK(std::holds_alternative<Frozen>(loaded));
+    }
+
     TEST_CASE("a damaged message is frozen and never sent") {
         const char* sql = "";
         SUBCASE("body") {
@@ -178,6 +210,15 @@ TEST_SUITE("queue/store_open") {
         }
         SUBCASE("flags") {
             sql = "UPDATE message SET flags = 77";
+        }
+        SUBCASE("a TLS tag that was never written") {
+            sql = "UPDATE message SET tls = 3";
+        }
+        SUBCASE("a negative TLS tag") {
+            sql = "UPDATE message SET tls = -1";
+        }
+        SUBCASE("another TLS tag than was written") {
+            sql = "UPDATE message SET tls = 2";
         }
         SUBCASE("negative date") {
             sql = "UPDATE message SET received_at = -5";

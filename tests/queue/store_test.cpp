@@ -65,6 +65,32 @@ TEST_SUITE("queue/store") {
         }
     }
 
+    TEST_CASE("the TLS tag of a message comes back at every load and to the reader [REQTLS-04]") {
+        TempDirectory dir;
+        std::int64_t id = 0;
+        for (const auto tls : {security::MessageTls::by_policy, security::MessageTls::required,
+                               security::MessageTls::optional}) {
+            CAPTURE(to_string(tls));
+            ++id;
+            NewMessage m = test::message(id, {"a@example.net", "b@example.org"});
+            m.envelope.tls = tls;
+            {
+                Store store = open_store(dir);
+                enqueue(store, m);
+            }
+            // The next process, and after a first attempt that was deferred for one of the two.
+            Store store = open_store(dir);
+            CHECK(load(store, id).envelope.tls == tls);
+            take_due(store);
+            auto deferred = settlement(id, {outcome({id_of(id), 0}, Outcome::deferred),
+                                            outcome({id_of(id), 1}, Outcome::delivered)});
+            REQUIRE(committed(store, [&] { return store.settle(deferred); }));
+            CHECK(load(store, id).envelope.tls == tls);
+            Reader reader = value(Reader::open(dir.path()));
+            CHECK(value(reader.show(id_of(id))).envelope.tls == tls);
+        }
+    }
+
     TEST_CASE("a recipient is leased once until it is released") {
         TempDirectory dir;
         Store store = open_store(dir);
