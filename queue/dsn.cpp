@@ -136,6 +136,11 @@ std::string text_part(const FailureDsn& dsn) {
                            date_time(dsn.original->received_at), dsn.original_id)) +
                        "\r\n" +
                        paragraph(fmt::format("For help, write to {} and include this notice.", contact));
+    if (dsn.original->tls == security::MessageTls::required)
+        text +=
+            "\r\n" + paragraph(
+                         "Your message required TLS on all of its way (REQUIRETLS). So that this holds for "
+                         "its content on the way back as well, only its header is returned.");
     const std::size_t listed = std::min(dsn.recipients.size(), max_recipients_listed);
     for (std::size_t i = 0; i < listed; ++i) {
         const FailedRecipient& r = dsn.recipients[i];
@@ -245,8 +250,11 @@ std::optional<NewMessage> build_failure_dsn(const FailureDsn& dsn) {
     if (!address || dsn.recipients.empty()) return std::nullopt;
     const std::string to = address->str();
 
+    // RFC 8689 §5: as if RET=HDRS, so that a notice that finds no REQUIRETLS on its way gives away no
+    // content.
+    const bool headers_only = dsn.headers_only || dsn.original->tls == security::MessageTls::required;
     const bool whole =
-        !dsn.headers_only && dsn.original_body.size() <= dsn.return_size && well_formed(dsn.original_body);
+        !headers_only && dsn.original_body.size() <= dsn.return_size && well_formed(dsn.original_body);
     const std::string headers = whole ? std::string{} : headers_of(dsn.original_body, dsn.return_size);
     const std::string_view returned = whole ? dsn.original_body : std::string_view{headers};
     const bool eight_bit = has_8bit(returned);
@@ -263,6 +271,7 @@ std::optional<NewMessage> build_failure_dsn(const FailureDsn& dsn) {
     out += field("Date", date_time(dsn.date));
     out += fmt::format("Message-ID: <{}@{}>\r\n", dsn.id, dsn.hostname);
     out += "Auto-Submitted: auto-replied\r\n";
+    if (dsn.original->tls == security::MessageTls::optional) out += "TLS-Required: No\r\n";  // RFC 8689 §6
     out += "MIME-Version: 1.0\r\n";
     out += fmt::format("Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"{}\"\r\n",
                        boundary);
@@ -285,6 +294,7 @@ std::optional<NewMessage> build_failure_dsn(const FailureDsn& dsn) {
     message.envelope.body = eight_bit || utf8 ? BodyType::eight_bit_mime : BodyType::seven_bit;
     message.envelope.smtputf8 = utf8;
     message.envelope.protocol = "local";
+    message.envelope.tls = dsn.original->tls;
     message.envelope.received_at = dsn.date;
     message.envelope.expires_at = dsn.expires_at;
     message.recipients.push_back(

@@ -3,7 +3,8 @@
 /// Owns     text only. Every remote word is made printable ASCII and bounded before it gets near a header.
 /// Shape    CRLF, lines of at most 998 octets, multipart/report; report-type=delivery-status.
 /// Never    for a null reverse-path (RFC 5321 §6.1, 3461 §5.2), so it cannot loop.
-/// Source   RFC 3464, RFC 3461 §6, RFC 6522 (container), RFC 6533 §3 (UTF-8 addresses), RFC 3834 §5.
+/// Source   RFC 3464, RFC 3461 §6, RFC 6522 (container), RFC 6533 §3 (UTF-8 addresses), RFC 3834 §5, RFC
+///          8689 §5, §6 (what the message asked of TLS is asked for its notice too).
 #pragma once
 #include <optional>
 #include <string>
@@ -38,7 +39,7 @@ struct FailureDsn {
     Time date{};
     Time expires_at{};
     std::uint64_t return_size = 64ULL << 10;  ///< larger originals come back as headers only
-    bool headers_only = false;                ///< RET=HDRS
+    bool headers_only = false;  ///< RET=HDRS; the body of a REQUIRETLS message is never returned
 };
 
 /// nullopt: there is nobody to tell (the null sender, or one that is not an address). The result is a

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "security/tls_required.hpp"
 #include "tests/queue/temp_store.hpp"
 
 namespace sealpost::queue {
@@ -89,6 +90,45 @@ void check_lines(const std::string& text) {
 }  // namespace
 
 TEST_SUITE("queue/dsn") {
+    TEST_CASE("a REQUIRETLS message comes back as its header alone and tagged [REQTLS-17 REQTLS-21 DSN-19]") {
+        for (const bool headers_only : {false, true}) {
+            Fixture f;
+            f.dsn.headers_only = headers_only;  // RET=FULL is disregarded
+            f.envelope.tls = security::MessageTls::required;
+            const auto built = f.build();
+            REQUIRE(built);
+            CHECK(built->envelope.tls == security::MessageTls::required);
+            CHECK(built->envelope.sender.empty());
+            CHECK(has(built->body, "Content-Type: text/rfc822-headers\r\n"));
+            CHECK(has(built->body, "Subject: hello\r\n"));
+            CHECK_FALSE(has(built->body, "First line"));
+            CHECK(has(built->body, "only its header"));
+            CHECK_FALSE(has(built->body, "TLS-Required"));
+            check_lines(built->body);
+        }
+    }
+
+    TEST_CASE("the notice of a TLS-Required No message says the same of itself [REQTLS-21]") {
+        Fixture f;
+        f.envelope.tls = security::MessageTls::optional;
+        const auto built = f.build();
+        REQUIRE(built);
+        CHECK(built->envelope.tls == security::MessageTls::optional);
+        CHECK(security::parse_tls_required(built->body) == security::TlsRequiredField::no);
+        CHECK(has(built->body, "First line"));
+        check_lines(built->body);
+    }
+
+    TEST_CASE("the notice of any other message asks nothing of TLS [REQTLS-21]") {
+        Fixture f;
+        f.body = "TLS-Required: No\r\n" + original_body;  // as the message said when REQUIRETLS overruled it
+        const auto built = f.build();
+        REQUIRE(built);
+        CHECK(built->envelope.tls == security::MessageTls::by_policy);
+        CHECK(security::parse_tls_required(built->body) == security::TlsRequiredField::absent);
+        CHECK(has(built->body, "First line"));
+    }
+
     TEST_CASE("a failure makes a multipart report of three parts [DSN-08 DSN-10 DSN-11 DSN-18]") {
         Fixture f;
         f.dsn.envelope_id = "env-1";
