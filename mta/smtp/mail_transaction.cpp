@@ -78,6 +78,10 @@ std::optional<RecipientOutcome> MailTransaction::refuse_locally() const {
     if (envelope_.eight_bit && !extensions_.eight_bit_mime)
         return decided_here(554, "5.6.3",
                             "the message holds 8-bit content and the server does not offer 8BITMIME");
+    if (envelope_.requiretls && !extensions_.requiretls && envelope_.sender)
+        return decided_here(550, "5.7.30",
+                            "the message requires TLS on all of its way (REQUIRETLS) and the server does not "
+                            "promise that");
     const auto needs_utf8 = [](const Address& address) { return address.needs_utf8(); };
     if ((envelope_.sender && needs_utf8(*envelope_.sender)) ||
         std::any_of(envelope_.recipients.begin(), envelope_.recipients.end(), needs_utf8))
@@ -90,6 +94,7 @@ std::string MailTransaction::mail_command() const {
         fmt::format("MAIL FROM:<{}>", envelope_.sender ? envelope_.sender->str() : std::string());
     if (extensions_.size) command += fmt::format(" SIZE={}", envelope_.size);
     if (envelope_.eight_bit) command += " BODY=8BITMIME";
+    if (envelope_.requiretls && extensions_.requiretls) command += " REQUIRETLS";
     return command + "\r\n";
 }
 

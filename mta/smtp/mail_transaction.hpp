@@ -6,7 +6,7 @@
 ///          temporary.
 /// Never   holds or sends the body: at Act::send_body the caller does, through
 ///          DotStuffer. Source RFC 5321 §3.3, §4.2, §4.5.3.1.10; RFC 1870 §6; RFC 2920 §3.1; RFC 6152 §3; RFC
-///          2034 §4.
+///          2034 §4; RFC 8689 §2, §4.2.1, §5.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -24,9 +24,11 @@ namespace sealpost {
 struct MailEnvelope {
     std::optional<Address> sender;  ///< none: the null reverse-path
     std::vector<Address> recipients;
-    std::uint64_t size = 0;   ///< octets with CR LF line ends, before dot-stuffing
-    bool eight_bit = false;   ///< the content holds octets above 127
-    bool requiretls = false;  ///< MAIL FROM carries REQUIRETLS (RFC 8689)
+    std::uint64_t size = 0;  ///< octets with CR LF line ends, before dot-stuffing
+    bool eight_bit = false;  ///< the content holds octets above 127
+    /// Every further hop must use TLS. With a sender that is a condition, without one a wish: a bounce is
+    /// rather sent without it than lost (RFC 8689 §5).
+    bool requiretls = false;
 };
 
 struct RecipientOutcome {

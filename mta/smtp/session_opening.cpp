@@ -83,6 +83,7 @@ SessionOpening::Step SessionOpening::after_ehlo(const Reply& reply) {
     if (reply.severity() == 2) {
         extensions_ = Extensions::parse(reply);
         starttls_offered_ = extensions_.starttls;
+        extensions_.requiretls = false;  // in clear it promises nothing (RFC 8689 §4.2.1 step 5)
         if (starttls_offered_ && tls_ != StartTls::never) {
             state_ = State::starttls;
             return {Step::Act::send, "STARTTLS\r\n"};

@@ -81,6 +81,7 @@ void check_opening(const std::vector<Reply>& replies, sealpost::StartTls tls) {
         if (step.act == SessionOpening::Step::Act::ready) {
             require(opening.tls() || tls != sealpost::StartTls::require);
             require(!opening.tls() || !opening.extensions().starttls);
+            require(opening.tls() || !opening.extensions().requiretls);
         }
         return;
     }

@@ -146,6 +146,43 @@ TEST_SUITE("mta/smtp/mail_transaction") {
         CHECK(run({utf8, offering(true)}, {}).outcomes[0].enhanced == "5.6.7");
     }
 
+    TEST_CASE(
+        "REQUIRETLS goes out with MAIL when the message is tagged and the server offers it [REQTLS-13]") {
+        MailEnvelope tagged = envelope(1);
+        tagged.requiretls = true;
+        Extensions offered = offering(false);
+        offered.size = offered.requiretls = true;
+        CHECK(MailTransaction(tagged, offered).start().bytes ==
+              "MAIL FROM:<s@example.org> SIZE=1000 REQUIRETLS\r\n");
+        CHECK(MailTransaction(envelope(1), offered).start().bytes ==
+              "MAIL FROM:<s@example.org> SIZE=1000\r\n");
+    }
+
+    TEST_CASE("a tagged message is not sent to a server without REQUIRETLS [REQTLS-11 REQTLS-14]") {
+        MailEnvelope tagged = envelope(2);
+        tagged.requiretls = true;
+        const Run refused = run({tagged, offering(true)}, {});
+        CHECK(refused.act == Act::done);
+        CHECK(refused.sent.empty());
+        for (const RecipientOutcome& outcome : refused.outcomes) {
+            CHECK(outcome.result == Result::failed);
+            CHECK(outcome.code == 550);
+            CHECK(outcome.enhanced == "5.7.30");
+            CHECK(outcome.command.empty());
+            CHECK(outcome.text.find("REQUIRETLS") != std::string::npos);
+        }
+    }
+
+    TEST_CASE("a bounce is tagged where that is possible and sent in any case [REQTLS-17 REQTLS-18]") {
+        MailEnvelope bounce = envelope(1);
+        bounce.sender.reset();
+        bounce.requiretls = true;
+        CHECK(MailTransaction(bounce, offering(false)).start().bytes == "MAIL FROM:<>\r\n");
+        Extensions offered = offering(false);
+        offered.requiretls = true;
+        CHECK(MailTransaction(bounce, offered).start().bytes == "MAIL FROM:<> REQUIRETLS\r\n");
+    }
+
     TEST_CASE("one refused recipient does not touch the others [SMTP-17 SMTP-35]") {
         for (const bool pipelining : {true, false}) {
             const Run r = run({envelope(4), offering(pipelining)}, {ok,

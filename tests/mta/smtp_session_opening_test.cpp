@@ -52,6 +52,22 @@ TEST_SUITE("mta/smtp/session_opening") {
             check({{greeting, with_tls, go_ahead, without_tls}, tls, Act::ready, {ehlo, starttls, ehlo}, {}});
     }
 
+    TEST_CASE("REQUIRETLS counts only when it is offered inside TLS [REQTLS-11]") {
+        const Reply both{250, {"mx.example", "REQUIRETLS", "STARTTLS"}};
+        const Reply offered{250, {"mx.example", "REQUIRETLS"}};
+        const auto requiretls = [](const std::vector<Reply>& replies, StartTls tls) {
+            SessionOpening opening("us.example", tls);
+            for (const Reply& reply : replies)
+                if (opening.next(reply, false).act == Act::start_tls) (void)opening.tls_established();
+            return opening.extensions().requiretls;
+        };
+        CHECK(requiretls({greeting, both, go_ahead, offered}, StartTls::require));
+        CHECK_FALSE(requiretls({greeting, both, go_ahead, without_tls}, StartTls::require));
+        CHECK_FALSE(requiretls({greeting, offered}, StartTls::opportunistic));
+        CHECK_FALSE(requiretls({greeting, both}, StartTls::never));
+        CHECK_FALSE(requiretls({greeting, both, {454, {"later"}}}, StartTls::opportunistic));
+    }
+
     TEST_CASE("without STARTTLS the session stays in clear only when TLS is not required [TLS-01]") {
         check({{greeting, without_tls}, StartTls::opportunistic, Act::ready, {ehlo}, {}});
         check({{greeting, without_tls},
