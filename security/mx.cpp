@@ -53,8 +53,13 @@ bool cut_at_own_name(std::vector<MxHost>& hosts, const std::vector<Domain>& own_
 
 MxSet build_mx_set(const Domain& domain, const DnsAnswer& answer, const std::vector<Domain>& own_names,
                    const MxLimits& limits) {
-    MxSet set{
-        .security = answer.status, .domain = domain, .expanded = domain, .hosts = {}, .notes = {}, .why = {}};
+    MxSet set{.security = answer.status,
+              .domain = domain,
+              .expanded = domain,
+              .hosts = {},
+              .cut = false,
+              .notes = {},
+              .why = {}};
     if (answer.failed()) {
         // Neither the address of the domain nor MTA-STS may stand in for an MX answer that failed [DANE-03].
         set.status = MxStatus::failed;
@@ -98,6 +103,7 @@ MxSet build_mx_set(const Domain& domain, const DnsAnswer& answer, const std::vec
         return set;
     }
     if (set.hosts.size() > limits.max_hosts) {
+        set.cut = true;
         set.notes.push_back(
             fmt::format("{} MX hosts: the first {} are considered", set.hosts.size(), limits.max_hosts));
         set.hosts.erase(set.hosts.begin() + static_cast<std::ptrdiff_t>(limits.max_hosts), set.hosts.end());
@@ -142,6 +148,7 @@ MxSet mx_set_of_route(const std::vector<NextHop>& route) {
               .domain = first,
               .expanded = first,
               .hosts = {},
+              .cut = false,
               .notes = {},
               .why = {}};
     for (const NextHop& hop : route)

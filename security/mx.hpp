@@ -40,6 +40,7 @@ struct MxSet {
     Domain domain;            ///< as addressed
     Domain expanded;          ///< after CNAMEs; equals `domain` without
     std::vector<MxHost> hosts;
+    bool cut = false;                ///< there are more hosts than are considered
     std::vector<std::string> notes;  ///< what was left out, and why
     std::string why;                 ///< of `failed`: the resolver's words
 };

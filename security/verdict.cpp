@@ -88,9 +88,10 @@ std::vector<TlsResult> results_of(const HopDecision& decision, const TlsFacts& f
     return out;
 }
 
-Verdict skip(std::string explanation, std::string remedy) {
+Verdict skip(ResultType cause, std::string explanation, std::string remedy) {
     Verdict v;
     v.action = VerdictAction::skip_host;
+    v.cause = cause;
     v.side = Side::theirs;
     v.explanation = std::move(explanation);
     v.remedy = std::move(remedy);
@@ -127,7 +128,8 @@ Verdict without_tls(const HopDecision& decision, const TlsFacts& facts, const Do
     // An injection is an attack or a broken server; neither deserves the message in clear on top of it.
     const bool never = facts.stage == TlsStage::injected || facts.stage == TlsStage::not_reached;
     if (decision.tls_required || never) {
-        Verdict v = skip(decision.tls_required && !never
+        Verdict v = skip(transport_failure(facts).type,
+                         decision.tls_required && !never
                              ? fmt::format("{}, and TLS is required ({})", what, to_string(decision.reason))
                              : what,
                          std::move(remedy));
@@ -163,12 +165,14 @@ bool is_below(const std::optional<TlsVersion>& least, const TlsFacts& facts) {
 /// What the session lacks of what was demanded; none: it may be used.
 std::optional<Verdict> falls_short(const HopDecision& decision, const TlsFacts& facts, const Domain& host) {
     if (is_below(decision.min_tls, facts))
-        return skip(fmt::format("{} speaks {} and TLS {} is demanded", host, facts.protocol,
+        return skip(ResultType::validation_failure,
+                    fmt::format("{} speaks {} and TLS {} is demanded", host, facts.protocol,
                                 to_string(*decision.min_tls)),
                     fmt::format("enable TLS {} on {}", to_string(*decision.min_tls), host));
     if (decision.dane_check == Check::require) {
         if (const Failure f = chain_failure(facts.dane, true); f.type != ResultType::none)
             return skip(
+                f.type,
                 fmt::format("the certificate of {} does not satisfy its TLSA records ({}: {})", host,
                             to_string(f.type), f.reason),
                 fmt::format("publish a TLSA record for the key that {} serves, or serve the key that is "
@@ -177,19 +181,22 @@ std::optional<Verdict> falls_short(const HopDecision& decision, const TlsFacts& 
     }
     if (decision.web_pki == Check::require) {
         if (const Failure f = chain_failure(facts.web_pki, false); f.type != ResultType::none)
-            return skip(fmt::format("the certificate of {} is not good for that name ({}: {})", host,
+            return skip(f.type,
+                        fmt::format("the certificate of {} is not good for that name ({}: {})", host,
                                     to_string(f.type), f.reason),
                         fmt::format("install a certificate for {} from a public CA", host));
     }
     if (decision.rule_check) {
         if (const Failure f = chain_failure(facts.rule, false); f.type != ResultType::none)
             return skip(
+                f.type,
                 fmt::format("the certificate of {} does not satisfy the rule ({}: {})", host,
                             to_string(f.type), f.reason),
                 "compare the rule's `match`, `pins` and `ca_file` with what the partner says of his key");
     }
     if (decision.requiretls && !facts.requiretls) {
-        Verdict v = skip(fmt::format("the message requires TLS, and {} does not offer REQUIRETLS", host),
+        Verdict v = skip(ResultType::none,
+                         fmt::format("the message requires TLS, and {} does not offer REQUIRETLS", host),
                          fmt::format("enable REQUIRETLS (RFC 8689) on {}", host));
         v.lack = Lack::requiretls;
         return v;

@@ -62,6 +62,8 @@ struct Verdict {
     std::string explanation;  ///< one sentence
     std::string remedy;
     Side side = Side::nobody;
+    /// Of skip_host: what held the mail, in the words of TLS-RPT. Not what is reported: that is `results`.
+    ResultType cause = ResultType::none;
     Lack lack = Lack::none;  ///< of skip_host, and a message that requires TLS
     std::vector<TlsResult> results;
     /// What a rule that only observes would have held the mail for; empty: nothing.

@@ -29,6 +29,13 @@ bool eight_bit(const std::string& body) {
     return std::any_of(body.begin(), body.end(), [](char c) { return static_cast<unsigned char>(c) > 127; });
 }
 
+/// A bounce that asks for REQUIRETLS is redacted: it is rather sent without than lost, so the tag demands
+/// nothing of a hop and is only passed on (RFC 8689 §5) [REQTLS-17 REQTLS-18].
+security::MessageTls demand_of(const queue::Envelope& envelope) {
+    const bool bounce = envelope.sender.empty() && envelope.tls == security::MessageTls::required;
+    return bounce ? security::MessageTls::by_policy : envelope.tls;
+}
+
 }  // namespace
 
 Deliverer::Deliverer(DelivererContext context, const queue::Delivery& delivery,
@@ -39,7 +46,8 @@ Deliverer::Deliverer(DelivererContext context, const queue::Delivery& delivery,
       due_(delivery.recipients),
       // A next-hop that is no domain (an address literal, a damaged row) is settled before the route is used.
       route_(*context_.resolver, *context_.sts, *context_.route, *context_.rules,
-             Domain::parse(delivery.domain).value_or(Domain::parse("invalid").value()), message.envelope.tls),
+             Domain::parse(delivery.domain).value_or(Domain::parse("invalid").value()),
+             demand_of(message.envelope)),
       report_(Domain::parse(delivery.domain).value_or(Domain::parse("invalid").value())) {
     report_.trace.message = message.id.str();
     for (const queue::DueRecipient& due : due_)
@@ -73,7 +81,8 @@ Async<void> Deliverer::walk_hosts(std::mt19937& random) {
         if (settled_) co_return;
         if (addresses_tried_ >= context_.route->delivery.max_addresses) break;
     }
-    if (hosts_without_address_ == hosts.size()) {  // all of them provably without an address [SMTP-10]
+    // All of them provably without an address, and there are no others [SMTP-10].
+    if (hosts_without_address_ == hosts.size() && !report_.trace.mx->cut) {
         settle_all(RecipientOutcome::Result::failed, "5.4.4",
                    fmt::format("no MX host of {} has an address", report_.trace.domain));
         co_return;
@@ -85,7 +94,8 @@ Async<void> Deliverer::walk_hosts(std::mt19937& random) {
 /// Every host has answered, and none of them can take a message that requires TLS: waiting would change
 /// nothing [REQTLS-14 REQTLS-15 AMB-30].
 bool Deliverer::settle_for_lack(std::size_t hosts) {
-    if (message_.envelope.tls != security::MessageTls::required || lacks_.size() != hosts) return false;
+    if (demand_of(message_.envelope) != security::MessageTls::required || lacks_.size() != hosts)
+        return false;
     const bool lasting = std::all_of(lacks_.begin(), lacks_.end(), [](const HostLack& host) {
         return host.lack != security::Lack::none && !host.other;
     });
@@ -141,8 +151,9 @@ Async<void> Deliverer::try_host(security::MxHost host) {
                 waiting.enhanced = "4.4.4";
                 break;
             case security::HopReason::address_lookup_failed:
+                // A signature that is false is policy; an answer that is missing is weather.
                 waiting.weight = decision.results.empty() ? weight_network : weight_policy;
-                waiting.enhanced = "4.4.3";
+                waiting.enhanced = decision.results.empty() ? "4.4.3" : "4.7.5";
                 if (!decision.results.empty()) waiting.held_reason = "dnssec-invalid";
                 break;
             default:
@@ -233,7 +244,7 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
     report_.connected = std::chrono::steady_clock::now();
     if (verdict.achieved != security::Achieved::clear) smtp.keep_tls_session(decision.fresh_for);
     MailEnvelope mail = envelope();
-    mail.requiretls = decision.requiretls;
+    mail.requiretls = decision.requiretls || message_.envelope.tls == security::MessageTls::required;
     const std::vector<RecipientOutcome> outcomes = co_await smtp.transact(std::move(mail), body_);
     // A connection that broke before any answer may be retried at the next address; one that broke after the
     // body may have delivered, and one answer at all means that this server took the transaction up.
@@ -278,12 +289,8 @@ void Deliverer::note_verdict(const security::Verdict& verdict, const std::string
     waiting.text = verdict.explanation;
     waiting.remedy = verdict.remedy;
     waiting.side = verdict.side;
-    waiting.held_reason = "validation-failure";
-    for (const security::TlsResult& result : verdict.results)
-        if (!result.failures.empty()) {
-            waiting.held_reason = to_string(result.failures.front().type);
-            break;
-        }
+    waiting.held_reason =
+        verdict.lack == security::Lack::requiretls ? "requiretls" : to_string(verdict.cause);
     note(std::move(waiting));
 }
 

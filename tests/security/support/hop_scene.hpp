@@ -58,6 +58,7 @@ struct HopScene {
              .domain = domain("example.org"),
              .expanded = domain("example.org"),
              .hosts = {{domain("mx.example.org"), 10, 0}},
+             .cut = false,
              .notes = {},
              .why = {}};
     HostState state;
