@@ -65,9 +65,8 @@ Result<void> read_hex(Words words, Bytes& out) {
 /// The whole of `word` as a decimal number of at most `max`.
 std::optional<unsigned> read_number(std::string_view word, unsigned max) {
     unsigned value = 0;
-    const char* const end = word.data() + word.size();
-    const auto [at, error] = std::from_chars(word.data(), end, value);
-    if (error != std::errc() || at != end || value > max) return std::nullopt;
+    const auto [at, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    if (error != std::errc() || at != word.data() + word.size() || value > max) return std::nullopt;
     return value;
 }
 
