@@ -24,7 +24,7 @@
 
 namespace sealpost::cli {
 
-inline constexpr std::size_t longest_sts_policy = StsSettings{}.max_policy_size;  ///< octets
+inline const std::size_t longest_sts_policy = StsSettings{}.max_policy_size;  ///< octets
 
 struct Inspection {
     boost::json::object answer;
