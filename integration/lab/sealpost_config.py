@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pwd
+from datetime import date
 from pathlib import Path
 
+from certificates import Authority
 from scenarios import Scenario
 
 USER = "nobody"
@@ -65,10 +67,20 @@ def toml_value(value: object) -> str:
         return str(value).lower()
     if isinstance(value, list):
         return "[" + ", ".join(toml_value(v) for v in value) + "]"
-    return str(value) if isinstance(value, int) else '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(value) if isinstance(value, int | date) else '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def write(lab: Path, table: list[Scenario], ipv6: bool) -> Path:
+def rule_value(scenario: Scenario, authority: Authority, key: str, value: object) -> object:
+    """What the table leaves open: "@HOST" is the digest of that host's key, "@other" the file of that CA."""
+    if key == "ca_file" and str(value).startswith("@"):
+        return authority.issuer(str(value)[1:])
+    if key != "pins" or not isinstance(value, list):
+        return value
+    digest = lambda name: authority.association(authority.pem(scenario.hosts[name].certificate.id), 1, 1)  # noqa: E731
+    return [digest(pin[1:]) if pin.startswith("@") else pin for pin in value]
+
+
+def write(lab: Path, table: list[Scenario], ipv6: bool, authority: Authority) -> Path:
     base = lab / "sealpost"
     account = pwd.getpwnam(USER)
     for name, mode in ((".", 0o755), ("domains.d", 0o755), ("state", 0o700), ("run", 0o755)):
@@ -80,7 +92,8 @@ def write(lab: Path, table: list[Scenario], ipv6: bool) -> Path:
     for scenario in table:
         if scenario.rule:
             rules += f'\n[domain."{scenario.domain}"]\n'
-            rules += "".join(f"{key} = {toml_value(value)}\n" for key, value in scenario.rule.items())
+            for key, value in scenario.rule.items():
+                rules += f"{key} = {toml_value(rule_value(scenario, authority, key, value))}\n"
     (base / "domains.d" / "lab.toml").write_text(rules)
     config = base / "sealpost.toml"
     config.write_text(CONFIG.format(base=base, lab=lab, user=USER, ipv6=toml_value(ipv6)))

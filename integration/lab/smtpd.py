@@ -32,6 +32,7 @@ BEHAVIOURS = {
     "helo-only": "EHLO is answered 502, HELO is not",
     "tls1": "TLS 1.0 and nothing newer",
     "tls1.1": "TLS 1.1 and nothing newer",
+    "tls1.2": "TLS 1.2 and nothing newer",
     "garbage-tls": "STARTTLS is answered 220, then comes no TLS",
     "inject": "more replies follow the 220 of STARTTLS in clear",
     "hang": "no greeting",
@@ -40,7 +41,7 @@ BEHAVIOURS = {
     "defer-rcpt": "every recipient is put off with 451",
     "close-after-data": "the connection ends where the reply to the message should come",
 }
-OLD_VERSIONS = {"tls1": ssl.TLSVersion.TLSv1, "tls1.1": ssl.TLSVersion.TLSv1_1}
+OLD_VERSIONS = {"tls1": ssl.TLSVersion.TLSv1, "tls1.1": ssl.TLSVersion.TLSv1_1, "tls1.2": ssl.TLSVersion.TLSv1_2}
 TIMEOUT = 60.0
 MAX_LINE = 4096
 MAX_MESSAGE = 64 << 20

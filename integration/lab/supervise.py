@@ -176,8 +176,8 @@ def build(lab: Path, short: bool) -> Servers:
     receivers.make_spool(spool)
     receivers.write_smtpd(lab / "smtpd.json", lab / "mail", logs, certs, table)
     receivers.write_policyhost(lab / "policyhost.json", logs, certs, table, ipv6)
-    config = sealpost_config.write(lab, table, ipv6)
-    (lab / "scenarios.json").write_text(json.dumps([asdict(s) for s in table], indent=1) + "\n")
+    config = sealpost_config.write(lab, table, ipv6, authority)
+    (lab / "scenarios.json").write_text(json.dumps([asdict(s) for s in table], indent=1, default=str) + "\n")
 
     servers = Servers(logs)
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE, MAX_FILE))
