@@ -17,7 +17,7 @@ std::string_view to_string(RrType type) {
         case RrType::tlsa:
             return "TLSA";
     }
-    return "unknown";
+    return type == dnskey_type ? "DNSKEY" : "unknown";
 }
 
 std::string_view to_string(DnsStatus status) {

@@ -17,6 +17,9 @@ namespace sealpost::security {
 
 enum class RrType : std::uint16_t { a = 1, cname = 5, mx = 15, txt = 16, aaaa = 28, tlsa = 52 };
 
+/// Asked by the resolver's own watch alone; no delivery sees an answer of this type.
+inline constexpr auto dnskey_type = static_cast<RrType>(48);
+
 enum class DnsStatus {
     secure,         ///< validated from a trust anchor down
     insecure,       ///< provably or, without a covering anchor, simply not signed
@@ -36,6 +39,7 @@ struct DnsAnswer {
     std::string canonical;  ///< final owner after CNAMEs; == name if there are none
     std::chrono::seconds ttl{0};
     std::string why;  ///< of bogus and error: the resolver's words, printable ASCII, bounded
+    std::vector<std::vector<std::uint8_t>> rrsig;  ///< RDATA of the signatures; of DNSKEY answers alone
 
     /// No conclusion may be drawn: not "no such record" either.
     [[nodiscard]] bool failed() const { return status != DnsStatus::secure && status != DnsStatus::insecure; }
