@@ -121,6 +121,12 @@ struct DnsSettings {
     unsigned max_pending = 4096;                ///< questions under way
     unsigned outgoing_range = 4096;             ///< libunbound's default of 16 stalls behind dead names
     std::uint64_t cache_size = 64ULL << 20;
+    Millis cache_max_ttl = std::chrono::hours(24);  ///< records live no longer, whatever their TTL says
+    unsigned nsec3_iterations = 50;                 ///< RFC 9276 §3.2: more make a denial insecure
+    bool follow_trust_anchor = true;                ///< RFC 5011, state in daemon.state_directory
+    std::string self_test_secure = ".";             ///< must validate; empty: not tested
+    std::string self_test_bogus = "dnssec-failed.org rhybar.cz";  ///< must be refused; empty: not tested
+    Millis self_test_interval = std::chrono::hours(1);
     bool ipv4 = true;
     bool ipv6 = true;
     bool operator==(const DnsSettings&) const = default;

@@ -27,6 +27,8 @@ def configuration(world: World) -> bytes:
             "max_pending": 100,
             "outgoing_range": 100,
             "cache_size": 1 << 20,
+            "cache_max_ttl_ms": 86_400_000,
+            "nsec3_iterations": 50,
             "ipv4": True,
             "ipv6": True,
         }

@@ -32,6 +32,8 @@ struct AdminBackend {
     std::function<Async<std::string>(Domain, security::MessageTls)> explain;
     /// One JSON object with a member "schema".
     std::function<std::string()> status_json;
+    /// Prometheus text exposition.
+    std::function<std::string()> metrics_text;
     Domain hostname;         ///< the submitter in report ids
     ReportSettings reports;  ///< empty members: from hostname
 };

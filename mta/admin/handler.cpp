@@ -9,6 +9,7 @@
 namespace sealpost::admin {
 namespace {
 
+constexpr const char* metrics_content_type = "text/plain; version=0.0.4; charset=utf-8";
 constexpr std::size_t retry_page = 1000;  // rows that one request to retry may move
 
 tl::unexpected<Refusal> not_found(std::string error, std::string remedy) {
@@ -21,7 +22,11 @@ Answer to_answer(const Refusal& refusal) {
     boost::json::object out;
     out["error"] = refusal.error;
     out["remedy"] = refusal.remedy;
-    return {refusal.status, boost::json::serialize(out), refusal.allow};
+    Answer answer;
+    answer.status = refusal.status;
+    answer.body = boost::json::serialize(out);
+    answer.allow = refusal.allow;
+    return answer;
 }
 
 Refusal to_refusal(const Error& error) {
@@ -68,6 +73,7 @@ Async<Answer> Handler::handle(Call call) {
     if (!body) co_return to_answer(body.error());
     Answer answer;
     answer.body = std::move(*body);
+    if (std::holds_alternative<ShowMetrics>(*request)) answer.content_type = metrics_content_type;
     co_return answer;
 }
 
@@ -125,6 +131,7 @@ Handler::Outcome<T> Handler::checked(Result<T> result) {
 
 Handler::Outcome<std::string> Handler::read(const Request& request) {
     if (std::holds_alternative<ShowStatus>(request)) return backend_.status_json();
+    if (std::holds_alternative<ShowMetrics>(request)) return backend_.metrics_text();
     const auto from = reader();
     if (!from) return tl::unexpected(from.error());
     queue::Reader& reader = **from;

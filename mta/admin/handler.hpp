@@ -13,8 +13,9 @@ namespace sealpost::admin {
 
 struct Answer {
     unsigned status = 200;
-    std::string body;   ///< JSON
+    std::string body;   ///< JSON, unless content_type says otherwise
     std::string allow;  ///< of a 405
+    std::string content_type = "application/json";
 };
 
 class Handler {

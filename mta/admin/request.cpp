@@ -26,6 +26,7 @@ constexpr std::string_view trace_path = "/v1/trace";
 constexpr std::string_view explain_path = "/v1/explain";
 constexpr std::string_view report_path = "/v1/report";
 constexpr std::string_view status_path = "/v1/status";
+constexpr std::string_view metrics_path = "/v1/metrics";
 
 tl::unexpected<Refusal> refuse(unsigned status, std::string error, std::string remedy) {
     return tl::unexpected<Refusal>(Refusal{status, std::move(error), std::move(remedy)});
@@ -255,6 +256,7 @@ struct Encoder {
     }
 
     Call operator()(const ShowStatus&) { return get(status_path); }
+    Call operator()(const ShowMetrics&) { return get(metrics_path); }
     Call operator()(const ShowMessage& r) { return get(fmt::format("{}/{}", queue_path, r.id)); }
     Call operator()(const ShowTrace& r) { return get(fmt::format("{}/{}", trace_path, r.id)); }
     Call operator()(const RemoveMessage& r) { return {"DELETE", fmt::format("{}/{}", queue_path, r.id), {}}; }
@@ -320,6 +322,11 @@ tl::expected<Request, Refusal> parse_request(const Call& call) {
         if (const auto none = parse_parameters(query, {}); !none) return tl::unexpected(none.error());
         return ShowStatus{};
     }
+    if (path == metrics_path) {
+        if (!get) return wrong_method(call, "GET");
+        if (const auto none = parse_parameters(query, {}); !none) return tl::unexpected(none.error());
+        return ShowMetrics{};
+    }
     if (path == queue_path) return get ? parse_list(query) : Outcome<Request>(wrong_method(call, "GET"));
     if (path == explain_path) return get ? parse_explain(query) : Outcome<Request>(wrong_method(call, "GET"));
     if (path == report_path) return get ? parse_report(query) : Outcome<Request>(wrong_method(call, "GET"));
@@ -331,7 +338,8 @@ tl::expected<Request, Refusal> parse_request(const Call& call) {
     if (const auto id = below(path, trace_path))
         return get ? parse_by_id<ShowTrace>(*id, query) : Outcome<Request>(wrong_method(call, "GET"));
     return refuse(404, fmt::format("no such path: {}", security::printable(path)),
-                  "the paths are /v1/status, /v1/queue, /v1/trace, /v1/explain and /v1/report; this daemon "
+                  "the paths are /v1/status, /v1/metrics, /v1/queue, /v1/trace, /v1/explain and /v1/report; "
+                  "this daemon "
                   "may be older "
                   "than its client");
 }

@@ -3,6 +3,7 @@
 /// Owns     the routes, their parameters and bounds. The server parses with it and the command line builds
 ///          with it, so that both sides cannot drift apart: parse_request(encode(r)) == r.
 /// Routes   GET    /v1/status
+///          GET    /v1/metrics     Prometheus text, not JSON
 ///          GET    /v1/queue?state=&domain=&sender=&held=1&after=&limit=
 ///          GET    /v1/queue/ID
 ///          POST   /v1/queue/retry    {"id":ID} | {"domain":D} | {"all":true}, the last two with "after"
@@ -33,6 +34,7 @@ inline constexpr std::size_t max_page = 1000;
 inline constexpr std::size_t default_page = 100;
 
 struct ShowStatus {};
+struct ShowMetrics {};
 struct ListQueue {
     queue::ListFilter filter;
     std::optional<queue::RecipientId> after;
@@ -71,7 +73,7 @@ struct ShowReport {
 };
 
 using Request = std::variant<ShowStatus, ListQueue, ShowMessage, RetryMessage, RetryMatching, RemoveMessage,
-                             ShowTrace, Explain, ListReports, ShowReport>;
+                             ShowTrace, Explain, ListReports, ShowReport, ShowMetrics>;
 
 /// A request as it stands in HTTP.
 struct Call {

@@ -55,7 +55,7 @@ admin::Answer unreadable(const error_code& ec) {
 
 http::response<http::string_body> to_response(admin::Answer answer, bool keep_alive) {
     http::response<http::string_body> out(http::int_to_status(answer.status), 11);
-    out.set(http::field::content_type, "application/json");
+    out.set(http::field::content_type, answer.content_type);
     out.set(http::field::cache_control, "no-store");
     if (!answer.allow.empty()) out.set(http::field::allow, answer.allow);
     out.keep_alive(keep_alive);

@@ -335,6 +335,8 @@ private:
 
         add_json(add(app_, "status", "Tell how the daemon is",
                      [](const CLI::App&, const Words&) -> Understood<Command> { return Status{}; }));
+        add(app_, "metrics", "Print counters of the daemon as Prometheus reads them",
+            [](const CLI::App&, const Words&) -> Understood<Command> { return Metrics{}; });
         add_json(add(app_, "version", "Print the version",
                      [](const CLI::App&, const Words&) -> Understood<Command> { return Version{}; }));
     }

@@ -62,10 +62,12 @@ struct TlsaDecode {
     std::vector<std::string> records;  ///< one for each record of the RRset
 };
 struct Status {};
+struct Metrics {};
 struct Version {};
 
-using Command = std::variant<Serve, ConfigCheck, ConfigShow, QueueList, QueueShow, QueueRetry, QueueDelete,
-                             Trace, ReportBuild, Explain, PolicyTest, StsLint, TlsaDecode, Status, Version>;
+using Command =
+    std::variant<Serve, ConfigCheck, ConfigShow, QueueList, QueueShow, QueueRetry, QueueDelete, Trace,
+                 ReportBuild, Explain, PolicyTest, StsLint, TlsaDecode, Status, Metrics, Version>;
 
 struct CommandLine {
     std::string config_file = "/etc/sealpost/sealpost.toml";

@@ -257,4 +257,11 @@ ExitCode Remote::run(const Status&) {
     return ExitCode::ok;
 }
 
+ExitCode Remote::run(const Metrics&) {
+    const auto text = ask(admin::ShowMetrics{});
+    if (!text) return text.error();
+    print(*text);
+    return ExitCode::ok;
+}
+
 }  // namespace sealpost::cli

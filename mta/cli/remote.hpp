@@ -29,6 +29,7 @@ public:
     [[nodiscard]] ExitCode run(const ReportBuild& command);
     [[nodiscard]] ExitCode run(const Explain& command);
     [[nodiscard]] ExitCode run(const Status& command);
+    [[nodiscard]] ExitCode run(const Metrics& command);
 
 private:
     template <class T>

@@ -15,6 +15,7 @@
 #include <future>
 #include <mutex>
 
+#include "mta/admin/metrics.hpp"
 #include "mta/admin/server.hpp"
 #include "mta/daemon/clock.hpp"
 #include "mta/daemon/dispatcher.hpp"
@@ -25,6 +26,7 @@
 #include "mta/daemon/worker.hpp"
 #include "mta/delivery/explanation.hpp"
 #include "mta/listener/listener.hpp"
+#include "mta/resolver/watch.hpp"
 #include "mta/sts/sts_service.hpp"
 
 namespace sealpost {
@@ -38,6 +40,7 @@ struct Checked {
     Domain hostname;
     security::RuleTable rules;
     resolver::ProcessConfig resolver;
+    resolver::WatchConfig watch;
     security::TrustStore trusted;
     security::TrustStore sts_trusted;
 };
@@ -49,14 +52,16 @@ Result<Checked> check(const Settings& settings) {
     if (!rules) return tl::unexpected(rules.error());
     Result<resolver::ProcessConfig> resolver = resolver::load_process_config(settings.dns);
     if (!resolver) return tl::unexpected(resolver.error());
+    Result<resolver::WatchConfig> watch = resolver::load_watch_config(settings.dns, *resolver);
+    if (!watch) return tl::unexpected(watch.error());
     Result<security::TrustStore> trusted = load_trust_store("tls.ca_file", settings.tls.ca_file);
     if (!trusted) return tl::unexpected(trusted.error());
     Result<security::TrustStore> sts_trusted = *trusted;
     if (!settings.mta_sts.ca_file.empty())
         sts_trusted = load_trust_store("mta_sts.ca_file", settings.mta_sts.ca_file);
     if (!sts_trusted) return tl::unexpected(sts_trusted.error());
-    return Checked{std::move(*hostname), std::move(*rules), std::move(*resolver), std::move(*trusted),
-                   std::move(*sts_trusted)};
+    return Checked{std::move(*hostname), std::move(*rules),   std::move(*resolver),
+                   std::move(*watch),    std::move(*trusted), std::move(*sts_trusted)};
 }
 
 queue::StoreOptions store_options(const Settings& settings) {
@@ -91,6 +96,8 @@ public:
           reload_(io_, SIGHUP),
           store_(std::move(store), store_options(settings_)),
           resolver_(io_.get_executor(), tasks_, std::move(checked.resolver)),
+          watch_(io_.get_executor(), tasks_, resolver_, std::move(checked.watch),
+                 resolver::TrustFile(settings_.daemon.state_directory)),
           sts_(io_.get_executor(), tasks_, resolver_, store_, settings_.mta_sts,
                PolicyFetcher(resolver_, settings_.mta_sts, tls_, std::move(checked.sts_trusted))),
           listener_(listener_context(), sockets) {}
@@ -125,6 +132,7 @@ public:
 
     void run() {
         resolver_.start();
+        watch_.start();
         sts_.start();
         dispatcher_->start();
         listener_.start();
@@ -212,6 +220,7 @@ private:
                              .remove = {},
                              .explain = {},
                              .status_json = {},
+                             .metrics_text = {},
                              .hostname = hostname_,
                              .reports = settings_.reports};
         backend.open_reader = [this] { return queue::Reader::open(settings_.daemon.state_directory); };
@@ -221,6 +230,7 @@ private:
             return explain_here(std::move(domain), message);
         };
         backend.status_json = [this] { return status(); };
+        backend.metrics_text = [this] { return admin::metrics_text(metrics()); };
         return backend;
     }
 
@@ -278,6 +288,12 @@ private:
             r["timeouts"] = state.timeouts;
             r["restarts"] = state.restarts;
             r["pending"] = state.pending;
+            const security::SelfTest& test = watch_.self_test();
+            r["self_test"] = security::to_string(test.state);
+            if (!test.text.empty())
+                r["message"] = fmt::format("resolver: self test {}: {}", to_string(test.state), test.text);
+            if (const std::string held = watch_.held(); !held.empty()) r["held"] = held;
+            r["trust_anchor"] = trust_anchor();
             boost::json::object all;
             all["resolver"] = std::move(r);
             all["active"] = dispatcher_->active();
@@ -287,6 +303,38 @@ private:
         if (future.wait_for(std::chrono::seconds(5)) == std::future_status::ready)
             for (auto& member : future.get()) out[member.key()] = member.value();
         return boost::json::serialize(out);
+    }
+
+    /// "38696 valid, 20326 revoked"; empty when it is not followed.
+    std::string trust_anchor() const {
+        std::string out;
+        for (const security::TrackedKey& tracked : watch_.trust().keys)
+            out +=
+                fmt::format("{}{} {}", out.empty() ? "" : ", ", tracked.key.tag(), to_string(tracked.state));
+        return out;
+    }
+
+    /// As status(): called on the admin thread.
+    admin::Metrics metrics() {
+        admin::Metrics out{.messages = store_.messages(),
+                           .recipients = store_.recipients(),
+                           .storage_healthy = store_.healthy(),
+                           .resolver = std::nullopt};
+        std::promise<admin::ResolverMetrics> promise;
+        std::future<admin::ResolverMetrics> future = promise.get_future();
+        asio::post(io_, [this, promise = std::move(promise)]() mutable {
+            const resolver::ResolverState state = resolver_.state();
+            promise.set_value({.running = state.running,
+                               .questions = state.questions,
+                               .timeouts = state.timeouts,
+                               .restarts = state.restarts,
+                               .pending = state.pending,
+                               .held = !watch_.held().empty(),
+                               .self_test = watch_.self_test().state});
+        });
+        if (future.wait_for(std::chrono::seconds(5)) == std::future_status::ready)
+            out.resolver = future.get();
+        return out;
     }
 
     /// The order matters: no new mail, no new deliveries, those in flight get their time, then everything
@@ -330,6 +378,7 @@ private:
     asio::signal_set reload_;
     StoreThread store_;
     resolver::Resolver resolver_;
+    resolver::Watch watch_;
     StsService sts_;
     std::vector<std::unique_ptr<Worker>> workers_;
     std::optional<Dispatcher> dispatcher_;
@@ -358,6 +407,8 @@ int run_daemon(const LoadedSettings& loaded) {
         return exit_code(dropped.error());
     if (const Result<void> log = open_log(settings.log, checked->hostname.str()); !log)
         return exit_code(log.error());
+    resolver::adopt_stored_trust(resolver::TrustFile(settings.daemon.state_directory), checked->watch,
+                                 checked->resolver);
     Result<TlsClient> tls = TlsClient::create(settings.tls);
     if (!tls) return exit_code(tls.error());
     Result<queue::Store> store = queue::Store::open(store_options(settings), wall_clock());

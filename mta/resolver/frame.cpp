@@ -95,7 +95,7 @@ bool known(RrType type) {
         case RrType::tlsa:
             return true;
     }
-    return false;
+    return type == security::dnskey_type;
 }
 
 }  // namespace
@@ -112,8 +112,9 @@ std::string encode(const AnswerFrame& frame) {
     const DnsAnswer& a = frame.answer;
     std::size_t total = 0;
     for (const auto& rdata : a.rdata) total += rdata.size();
-    if (total > max_rdata_total || a.rdata.size() > max_records || a.canonical.size() > max_name ||
-        a.name.size() > max_name) {
+    for (const auto& rdata : a.rrsig) total += rdata.size();
+    if (total > max_rdata_total || a.rdata.size() > max_records || a.rrsig.size() > max_records ||
+        a.canonical.size() > max_name || a.name.size() > max_name) {
         AnswerFrame error{frame.id, {}};
         error.answer.name = a.name.substr(0, max_name);
         error.answer.type = a.type;
@@ -133,6 +134,8 @@ std::string encode(const AnswerFrame& frame) {
     w.text(std::string_view(a.why).substr(0, max_why));
     w.u16(static_cast<std::uint16_t>(a.rdata.size()));
     for (const auto& rdata : a.rdata) w.bytes(rdata);
+    w.u16(static_cast<std::uint16_t>(a.rrsig.size()));
+    for (const auto& rdata : a.rrsig) w.bytes(rdata);
     return std::move(w).finish();
 }
 
@@ -176,18 +179,22 @@ Result<AnswerFrame> decode_answer(std::string_view payload) {
     a.name = r.take(r.u16());
     a.canonical = r.take(r.u16());
     a.why = r.take(r.u16());
-    const std::size_t count = r.u16();
     std::size_t total = 0;
-    for (std::size_t i = 0; i < count && r.ok(); ++i) {
-        const std::string_view rdata = r.take(r.u32());
-        total += rdata.size();
-        a.rdata.emplace_back(rdata.begin(), rdata.end());
-    }
+    const auto take_records = [&r, &total](std::vector<std::vector<std::uint8_t>>& to) {
+        const std::size_t count = r.u16();
+        for (std::size_t i = 0; i < count && r.ok(); ++i) {
+            const std::string_view rdata = r.take(r.u32());
+            total += rdata.size();
+            to.emplace_back(rdata.begin(), rdata.end());
+        }
+    };
+    take_records(a.rdata);
+    take_records(a.rrsig);
     if (!r.ok() || !r.at_end() || kind != kind_answer || !known(a.type) ||
         status > static_cast<std::uint8_t>(DnsStatus::error) ||
         data > static_cast<std::uint8_t>(DnsData::nxdomain) || a.name.size() > max_name ||
-        a.canonical.size() > max_name || a.why.size() > max_why || count > max_records ||
-        total > max_rdata_total)
+        a.canonical.size() > max_name || a.why.size() > max_why || a.rdata.size() > max_records ||
+        a.rrsig.size() > max_records || total > max_rdata_total)
         return fail(Errc::protocol, "malformed answer frame");
     a.status = static_cast<DnsStatus>(status);
     a.data = static_cast<DnsData>(data);

@@ -15,8 +15,11 @@
 #include <memory>
 #include <sstream>
 
+#include "mta/resolver/answer_packet.hpp"
 #include "mta/resolver/frame.hpp"
+#include "security/extended_error.hpp"
 #include "security/remote_text.hpp"
+#include "security/trust_anchor.hpp"
 
 namespace sealpost::resolver {
 namespace {
@@ -45,6 +48,10 @@ Result<Context> make_context(const ProcessConfig& config) {
     const std::string quarter = std::to_string(std::max<std::uint64_t>(config.dns.cache_size / 4, 1 << 16));
     const std::string half = std::to_string(std::max<std::uint64_t>(config.dns.cache_size / 2, 1 << 16));
     const std::string range = std::to_string(config.dns.outgoing_range);
+    const std::string max_ttl =
+        std::to_string(std::chrono::ceil<std::chrono::seconds>(config.dns.cache_max_ttl).count());
+    // "KEYSIZE LIMIT ...": one threshold whatever the key [DNS-24]; its signature is checked all the same.
+    const std::string nsec3 = fmt::format("1024 {0} 2048 {0} 4096 {0}", config.dns.nsec3_iterations);
     const std::pair<const char*, std::string> options[] = {
         {"root-hints:", config.dns.root_hints_file},
         {"outgoing-range:", range},
@@ -54,10 +61,33 @@ Result<Context> make_context(const ProcessConfig& config) {
         {"msg-cache-size:", quarter},
         {"rrset-cache-size:", half},
         {"key-cache-size:", quarter},
+        // A TTL is kept as it was published, never prolonged: a TLSA record that is gone must be gone for us.
+        // A ceiling bounds what a mistake of theirs, or poison, can last.
+        {"cache-min-ttl:", "0"},
+        {"cache-max-ttl:", max_ttl},
         {"cache-max-negative-ttl:", "900"},
+        {"infra-host-ttl:", "900"},
+        {"infra-cache-numhosts:", "10000"},
+        // As a library it has two TCP connections; large TLSA and DNSKEY sets need TCP [DNS-14].
+        {"do-tcp:", "yes"},
+        {"outgoing-num-tcp:", "64"},
+        // Under overload old questions make room after one round trip round the world, not after 200 ms: what
+        // is cut off is an error, and mail waits for it.
+        {"jostle-timeout:", "1000"},
+        // Addresses of name servers only as they are needed: a hostile delegation must not multiply queries.
+        {"target-fetch-policy:", "0 0 0 0 0"},
+        {"max-sent-count:", "32"},
+        {"max-query-restarts:", "11"},  // links of a CNAME chain [DNS-12]
+        {"outbound-msg-retry:", "5"},
+        // After so many replies that nobody asked for the caches are thrown away: somebody is guessing
+        // [DNS-15].
+        {"unwanted-reply-threshold:", "100000"},
+        // Fetched when a DS is seen: one round trip less for each signed destination.
+        {"prefetch-key:", "yes"},
         // RFC 9156 and the hardening that libunbound leaves off; a downgraded algorithm is an attack until
         // proven not.
         {"qname-minimisation:", "yes"},
+        {"qname-minimisation-strict:", "no"},  // too many servers answer NXDOMAIN for an empty name
         {"harden-algo-downgrade:", "yes"},
         {"harden-referral-path:", "no"},
         {"harden-below-nxdomain:", "yes"},
@@ -68,7 +98,19 @@ Result<Context> make_context(const ProcessConfig& config) {
         {"aggressive-nsec:", "yes"},
         {"val-clean-additional:", "yes"},
         {"val-permissive-mode:", "no"},
+        // Bogus is remembered for a minute, so that a repaired zone gets its mail soon; RFC 4035 §4.7 and
+        // RFC 2308 §7.1 allow five. SERVFAIL is remembered for 5 s, which is not configurable [DNS-16].
         {"val-bogus-ttl:", "60"},
+        // A tenth of a signature's life is forgiven to clocks, but at most an hour and not the default of a
+        // day: an expired signature is what a replayed TLSA record has [DNS-19].
+        {"val-sig-skew-min:", "300"},
+        {"val-sig-skew-max:", "3600"},
+        {"val-nsec3-keysize-iterations:", nsec3},
+        {"val-max-restart:", "5"},
+        // RFC 8145: tells the root which keys are trusted here, so that rollovers can be planned. RFC 8509's
+        // sentinel is for clients of a resolver, and this one has none.
+        {"trust-anchor-signaling:", "yes"},
+        {"root-key-sentinel:", "no"},
         {"serve-expired:", "no"},
         {"use-caps-for-id:", "no"},
         {"edns-buffer-size:", "1232"},
@@ -124,8 +166,8 @@ DnsAnswer to_answer(const Question& question, int error, const ub_result* result
     answer.status = status_of(error, *result);
     answer.ttl = std::chrono::seconds(std::max(result->ttl, 0));
     if (answer.status == DnsStatus::bogus) {
-        answer.why = security::printable(
-            result->why_bogus != nullptr ? result->why_bogus : "validation failed", max_why);
+        answer.why = security::with_extended_error(security::printable(
+            result->why_bogus != nullptr ? result->why_bogus : "validation failed", max_why - 64));
         return answer;
     }
     if (answer.status == DnsStatus::error) {
@@ -140,6 +182,12 @@ DnsAnswer to_answer(const Question& question, int error, const ub_result* result
             answer.rdata.emplace_back(octets, octets + std::max(result->len[i], 0));
         }
         answer.data = answer.rdata.empty() ? DnsData::nodata : DnsData::data;
+    }
+    if (question.type == security::dnskey_type && result->answer_packet != nullptr) {
+        const auto* octets = static_cast<const std::uint8_t*>(result->answer_packet);
+        auto signatures = signatures_in({octets, static_cast<std::size_t>(std::max(result->answer_len, 0))},
+                                        question.type, security::max_root_signatures);
+        if (signatures) answer.rrsig = std::move(*signatures);  // without them nothing is followed
     }
     return answer;
 }

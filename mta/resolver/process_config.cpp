@@ -78,6 +78,8 @@ std::string encode(const ProcessConfig& config) {
     out["max_pending"] = config.dns.max_pending;
     out["outgoing_range"] = config.dns.outgoing_range;
     out["cache_size"] = config.dns.cache_size;
+    out["cache_max_ttl_ms"] = config.dns.cache_max_ttl.count();
+    out["nsec3_iterations"] = config.dns.nsec3_iterations;
     out["ipv4"] = config.dns.ipv4;
     out["ipv6"] = config.dns.ipv6;
     return boost::json::serialize(out);
@@ -93,6 +95,8 @@ Result<ProcessConfig> decode_process_config(std::string_view text) {
         config.dns.max_pending = in.at("max_pending").to_number<unsigned>();
         config.dns.outgoing_range = in.at("outgoing_range").to_number<unsigned>();
         config.dns.cache_size = in.at("cache_size").to_number<std::uint64_t>();
+        config.dns.cache_max_ttl = Millis(in.at("cache_max_ttl_ms").to_number<std::int64_t>());
+        config.dns.nsec3_iterations = in.at("nsec3_iterations").to_number<unsigned>();
         config.dns.ipv4 = in.at("ipv4").as_bool();
         config.dns.ipv6 = in.at("ipv6").as_bool();
         for (const boost::json::value& item : in.at("stub_zones").as_array()) {

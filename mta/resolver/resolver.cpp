@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <utility>
 
 namespace sealpost::resolver {
 namespace {
@@ -107,10 +108,37 @@ void Resolver::start() {
 }
 
 Async<DnsAnswer> Resolver::resolve(Question question) {
+    return ask(std::move(question), false);
+}
+
+Async<DnsAnswer> Resolver::probe(Question question) {
+    return ask(std::move(question), true);
+}
+
+void Resolver::hold(const std::string& why) {
+    held_ = why;
+    if (held_.empty()) return;
+    std::erase_if(pending_, [this](const auto& entry) {
+        const Pending& pending = entry.second;
+        if (!pending.is_probe) pending.done->set(no_answer(pending.question, "resolver: " + held_));
+        return !pending.is_probe;
+    });
+}
+
+void Resolver::set_trust_anchor(std::string lines) {
+    config_.trust_anchor = std::move(lines);
+    if (!state_.running) return;  // the next one starts with them
+    is_replaced_ = true;
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+}
+
+Async<DnsAnswer> Resolver::ask(Question question, bool is_probe) {
     const asio::any_io_executor caller = co_await asio::this_coro::executor;
     auto done = Completion<DnsAnswer>::create(caller);
     auto id = std::make_shared<std::uint32_t>(0);  // touched on our executor only
-    asio::post(executor_, [this, question, done, id] { submit(question, done, id); });
+    Pending asked{.question = question, .done = done, .is_probe = is_probe};
+    asio::post(executor_, [this, asked = std::move(asked), id] { submit(asked, id); });
     Result<DnsAnswer> answer = co_await done->wait(config_.dns.timeout);
     if (answer) co_return std::move(*answer);
     asio::post(executor_, [this, id] {
@@ -121,17 +149,19 @@ Async<DnsAnswer> Resolver::resolve(Question question) {
     co_return no_answer(question, std::move(why));
 }
 
-void Resolver::submit(Question question, std::shared_ptr<Completion<DnsAnswer>> done,
-                      const std::shared_ptr<std::uint32_t>& id) {
+void Resolver::submit(Pending asked, const std::shared_ptr<std::uint32_t>& id) {
+    const auto refuse = [&asked](std::string why) {
+        asked.done->set(no_answer(asked.question, std::move(why)));
+    };
     ++state_.questions;
-    if (!state_.running) return done->set(no_answer(question, "the resolver process is not running"));
+    if (!held_.empty() && !asked.is_probe) return refuse("resolver: " + held_);
+    if (!state_.running) return refuse("the resolver process is not running");
     if (pending_.size() >= config_.dns.max_pending || output_.size() > max_output)
-        return done->set(no_answer(question, "too many questions under way"));
+        return refuse("too many questions under way");
     while (next_id_ == 0 || pending_.contains(next_id_)) ++next_id_;
     *id = next_id_++;
-    QuestionFrame frame{.id = *id, .question = std::move(question)};
-    output_ += encode(frame);
-    pending_.emplace(frame.id, Pending{std::move(frame.question), std::move(done)});
+    output_ += encode(QuestionFrame{.id = *id, .question = asked.question});
+    pending_.emplace(*id, std::move(asked));
     output_ready_.cancel();
 }
 
@@ -143,6 +173,7 @@ Async<void> Resolver::keep_running() {
         fail_all("the resolver process ended");
         end_process();
         if (tasks_.stopping()) break;
+        if (std::exchange(is_replaced_, false)) continue;
         ++state_.restarts;
         const bool lived = std::chrono::steady_clock::now() - started > std::chrono::seconds(10);
         pause = lived ? restart_first : std::min(pause * 2, restart_max);

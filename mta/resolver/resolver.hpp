@@ -43,6 +43,13 @@ public:
     void start();
 
     [[nodiscard]] Async<security::DnsAnswer> resolve(Question question);
+    /// The same for the watch: answered also while answers are held.
+    [[nodiscard]] Async<security::DnsAnswer> probe(Question question);
+
+    /// Each question, those under way too, is answered with an error that says `why`. Empty: no longer.
+    void hold(const std::string& why);
+    /// Starts the process again with other anchors: lines of DNSKEY or DS records.
+    void set_trust_anchor(std::string lines);
 
     /// Lets go of every question under way, whose executors are about to end.
     void abandon() { fail_all("the daemon is ending"); }
@@ -53,6 +60,7 @@ private:
     struct Pending {
         Question question;
         std::shared_ptr<Completion<security::DnsAnswer>> done;
+        bool is_probe = false;
     };
     using Socket = asio::local::stream_protocol::socket;
 
@@ -60,8 +68,8 @@ private:
     Async<void> run_once();
     Async<void> read_answers();
     Async<void> write_questions();
-    void submit(Question question, std::shared_ptr<Completion<security::DnsAnswer>> done,
-                const std::shared_ptr<std::uint32_t>& id);
+    Async<security::DnsAnswer> ask(Question question, bool is_probe);
+    void submit(Pending asked, const std::shared_ptr<std::uint32_t>& id);
     void fail_all(std::string_view why);
     void end_process();
 
@@ -75,6 +83,8 @@ private:
     std::unordered_map<std::uint32_t, Pending> pending_;
     std::uint32_t next_id_ = 1;
     ResolverState state_;
+    std::string held_;          // why answers are held; empty: they are not
+    bool is_replaced_ = false;  // the process ends because it was told to
 };
 
 /// An answer that says only that there is none, and why.

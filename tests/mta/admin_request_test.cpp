@@ -41,10 +41,10 @@ TEST_SUITE("mta/admin/request") {
         null_sender.filter.sender = "";
         const queue::Day day = parse_day("2026-10-14").value();
         for (const Request& request :
-             {Request(ShowStatus{}), Request(ListQueue{}), Request(full), Request(null_sender),
-              Request(ShowMessage{id}), Request(RetryMessage{id}), Request(RetryMatching{}),
-              Request(RetryMatching{"example.org", full.after}), Request(RemoveMessage{id}),
-              Request(ShowTrace{id}), Request(ListReports{day, "example.org", 5}),
+             {Request(ShowStatus{}), Request(ShowMetrics{}), Request(ListQueue{}), Request(full),
+              Request(null_sender), Request(ShowMessage{id}), Request(RetryMessage{id}),
+              Request(RetryMatching{}), Request(RetryMatching{"example.org", full.after}),
+              Request(RemoveMessage{id}), Request(ShowTrace{id}), Request(ListReports{day, "example.org", 5}),
               Request(ShowReport{day, example})}) {
             const Request again = parsed(encode(request));
             CHECK(again.index() == request.index());
@@ -79,6 +79,7 @@ TEST_SUITE("mta/admin/request") {
                                    "/v1/queue?after=00000000001.",
                                    "/v1/queue?after=00000000001.99999999999",
                                    "/v1/status?x=1",
+                                   "/v1/metrics?x=1",
                                    "/v1/queue/short",
                                    "/v1/queue/00000000001?x=1",
                                    "/v1/trace/..",
@@ -96,6 +97,7 @@ TEST_SUITE("mta/admin/request") {
                                    "/v1/queues", "/v1/status/", "*"})
             CHECK(refused({"GET", target, ""}).status == 404);
         CHECK(refused({"POST", "/v1/status", ""}).allow == "GET");
+        CHECK(refused({"POST", "/v1/metrics", ""}).allow == "GET");
         CHECK(refused({"GET", "/v1/queue/retry", ""}).allow == "POST");
         CHECK(refused({"PUT", "/v1/queue/00000000001", ""}).allow == "GET, DELETE");
         CHECK(refused({"DELETE", "/v1/queue", ""}).status == 405);

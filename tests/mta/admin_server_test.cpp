@@ -131,6 +131,7 @@ private:
                 .explain = [](Domain domain,
                               security::MessageTls message) { return explain(std::move(domain), message); },
                 .status_json = [] { return std::string(R"({"schema":1,"queue":{"messages":2}})"); },
+                .metrics_text = [] { return std::string("sealpost_queue_messages 2\n"); },
                 .hostname = Domain::parse("mail.sender.example").value(),
                 .reports = {}};
     }
@@ -263,6 +264,15 @@ TEST_SUITE("mta/admin/server") {
             CHECK(has_status(daemon.ask(bad), 400));
         }
         CHECK(has_status(daemon.ask("DELETE /v1/explain"), 405));
+    }
+
+    TEST_CASE("metrics are passed on as they are and are no JSON") {
+        Fixture daemon;
+        CHECK(daemon.run({"metrics"}).out == "sealpost_queue_messages 2\n");
+        const std::string response = daemon.ask("GET /v1/metrics");
+        CHECK(has_status(response, 200));
+        CHECK(response.find("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n") !=
+              std::string::npos);
     }
 
     TEST_CASE("errors have the right status and say what to do") {

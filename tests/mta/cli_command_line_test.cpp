@@ -53,6 +53,7 @@ TEST_SUITE("mta/cli/command_line") {
         CHECK(command<TlsaDecode>({"tlsa", "decode", "3 1 1 ab", "\\# 0"}).records ==
               std::vector<std::string>{"3 1 1 ab", "\\# 0"});
         command<Status>({"status", "--json"});
+        command<Metrics>({"metrics"});
         command<Version>({"version"});
 
         const auto list =

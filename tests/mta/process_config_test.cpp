@@ -51,6 +51,8 @@ TEST_SUITE("mta/resolver/process_config") {
         config.dns.max_pending = 1;
         config.dns.outgoing_range = 4294967295U;
         config.dns.cache_size = 1ULL << 63;
+        config.dns.cache_max_ttl = std::chrono::minutes(7);
+        config.dns.nsec3_iterations = 17;
         config.dns.ipv4 = false;
         config.dns.ipv6 = true;
         config.dns.stub_zones = {
@@ -64,6 +66,8 @@ TEST_SUITE("mta/resolver/process_config") {
         CHECK(got->dns.max_pending == config.dns.max_pending);
         CHECK(got->dns.outgoing_range == config.dns.outgoing_range);
         CHECK(got->dns.cache_size == config.dns.cache_size);
+        CHECK(got->dns.cache_max_ttl == config.dns.cache_max_ttl);
+        CHECK(got->dns.nsec3_iterations == config.dns.nsec3_iterations);
         CHECK(got->dns.ipv4 == config.dns.ipv4);
         CHECK(got->dns.ipv6 == config.dns.ipv6);
         CHECK(got->dns.stub_zones == config.dns.stub_zones);
