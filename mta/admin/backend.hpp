@@ -33,7 +33,7 @@ struct AdminBackend {
     /// One JSON object with a member "schema".
     std::function<std::string()> status_json;
     /// Prometheus text exposition.
-    std::function<std::string()> metrics_text;
+    std::function<std::string()> metrics_text = {};
     Domain hostname;         ///< the submitter in report ids
     ReportSettings reports;  ///< empty members: from hostname
 };

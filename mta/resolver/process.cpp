@@ -214,6 +214,7 @@ public:
             if ((fds[0].revents & POLLIN) != 0 && !read_questions()) return 0;
             if ((fds[0].revents & (POLLERR | POLLHUP)) != 0) return 0;
             if (!output_.empty() && !write_answers()) return 0;
+            if (output_.size() > 2 * max_output) return 1;  // answers to what was asked before it got stuck
         }
     }
 

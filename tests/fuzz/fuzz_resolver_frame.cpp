@@ -58,7 +58,9 @@ void check_answer(std::string_view payload) {
     const auto& answer = frame->answer;
     std::size_t total = 0;
     for (const auto& rdata : answer.rdata) total += rdata.size();
-    require(answer.rdata.size() <= max_records && total <= max_rdata_total);
+    for (const auto& rdata : answer.rrsig) total += rdata.size();
+    require(answer.rdata.size() <= max_records && answer.rrsig.size() <= max_records &&
+            total <= max_rdata_total);
     require(answer.name.size() <= 255 && answer.canonical.size() <= 255 && answer.why.size() <= max_why);
     require(answer.has_data() ? !answer.rdata.empty() : answer.failed() || answer.rdata.empty());
     const std::string again = encode(*frame);

@@ -85,6 +85,25 @@ TEST_SUITE("mta/resolver/frame") {
         }
     }
 
+    TEST_CASE("the keys of the root travel with their signatures and both count for the limits") {
+        const auto question = decode_question(payload_of(
+            encode(QuestionFrame{.id = 1, .question = {".", security::dnskey_type}}), max_question));
+        REQUIRE(question);
+        CHECK(question->question.type == security::dnskey_type);
+        AnswerFrame sent = answer(DnsStatus::secure, DnsData::data, {{1, 2}, {3}});
+        sent.answer.type = security::dnskey_type;
+        sent.answer.rrsig = {{4, 5, 6}, {}};
+        const std::string payload = payload_of(encode(sent), max_answer);
+        const auto got = decode_answer(payload);
+        REQUIRE(got);
+        CHECK(got->answer == sent.answer);
+        for (std::size_t n = 0; n < payload.size(); ++n) CHECK_FALSE(decode_answer(payload.substr(0, n)));
+        sent.answer.rrsig = largest_rdata();  // three octets more than allowed
+        CHECK(decode_answer(payload_of(encode(sent), max_answer))->answer.status == DnsStatus::error);
+        sent.answer.rrsig.assign(max_records + 1, {});
+        CHECK(decode_answer(payload_of(encode(sent), max_answer))->answer.status == DnsStatus::error);
+    }
+
     TEST_CASE("the largest answer fits the largest frame") {
         AnswerFrame sent = answer(DnsStatus::secure, DnsData::data, largest_rdata());
         sent.id = 0xffffffff;
@@ -206,6 +225,7 @@ TEST_SUITE("mta/resolver/frame") {
                 u16(octets & 0xffff);
                 out.append(octets, 'r');
             }
+            u16(0);  // no signatures
             return out;
         };
         CHECK(decode_answer(payload(255, max_why, max_records, max_rdata_total / max_records)));
@@ -217,7 +237,7 @@ TEST_SUITE("mta/resolver/frame") {
 
     TEST_CASE("a length that promises more than follows is an error and no allocation") {
         std::string bad = payload_of(encode(answer(DnsStatus::secure, DnsData::data, {{1}})), max_answer);
-        bad.replace(bad.size() - 5, 4, "\xff\xff\xff\xff");
+        bad.replace(bad.size() - 7, 4, "\xff\xff\xff\xff");
         CHECK_FALSE(decode_answer(bad));
     }
 
