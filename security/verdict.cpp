@@ -19,6 +19,7 @@ Failure transport_failure(const TlsFacts& facts) {
         case TlsStage::injected:
         case TlsStage::handshake_failed:
         case TlsStage::not_reached:
+        case TlsStage::not_asked:
             return {ResultType::validation_failure, facts.detail};
         case TlsStage::established:
             return {};
@@ -67,7 +68,7 @@ std::vector<TlsResult> results_of(const HopDecision& decision, const TlsFacts& f
                                   const Domain& recipient_domain) {
     std::vector<TlsResult> out;
     // Where we do not ask for TLS nothing is learned about it.
-    if (facts.stage == TlsStage::not_reached || decision.tls_off) return out;
+    if (facts.stage == TlsStage::not_reached || facts.stage == TlsStage::not_asked) return out;
     for (const AppliedPolicy& policy : decision.policies) {
         TlsResult result{.policy_domain_of_recipient = recipient_domain.str(),
                          .policy = policy,
@@ -103,10 +104,6 @@ Verdict without_tls(const HopDecision& decision, const TlsFacts& facts, const Do
     std::string remedy;
     switch (facts.stage) {
         case TlsStage::not_offered:
-            if (decision.tls_off) {
-                what = fmt::format("TLS is switched off for {} by the rule", host);
-                break;
-            }
             what = fmt::format("{} does not offer STARTTLS", host);
             remedy = fmt::format("offer STARTTLS on {}; if it does, something between us strips it", host);
             break;
@@ -120,6 +117,9 @@ Verdict without_tls(const HopDecision& decision, const TlsFacts& facts, const Do
             break;
         case TlsStage::not_reached:
             what = fmt::format("{} was not reached ({})", host, facts.detail);
+            break;
+        case TlsStage::not_asked:
+            what = fmt::format("{} was not asked for TLS", host);
             break;
         default:
             what = fmt::format("the TLS handshake with {} failed ({})", host, facts.detail);
@@ -144,7 +144,7 @@ Verdict without_tls(const HopDecision& decision, const TlsFacts& facts, const Do
         facts.stage == TlsStage::handshake_failed ? VerdictAction::retry_in_clear : VerdictAction::deliver;
     v.achieved = Achieved::clear;
     v.explanation = fmt::format("{}; no policy forbids cleartext", what);
-    v.side = decision.tls_off ? Side::ours : Side::theirs;
+    v.side = decision.tls_off ? decision.side : Side::theirs;
     v.remedy = decision.tls_off ? decision.remedy : std::move(remedy);
     return v;
 }
@@ -274,6 +274,8 @@ std::string_view to_string(TlsStage stage) {
     switch (stage) {
         case TlsStage::not_reached:
             return "not-reached";
+        case TlsStage::not_asked:
+            return "not-asked";
         case TlsStage::not_offered:
             return "not-offered";
         case TlsStage::refused:

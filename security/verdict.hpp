@@ -19,6 +19,7 @@ namespace sealpost::security {
 
 enum class TlsStage {
     not_reached,  ///< no connection, no greeting: nothing was learned about TLS [RPT-55]
+    not_asked,    ///< by us: after a failed handshake, or as a rule says [RPT-58]
     not_offered,  ///< EHLO without STARTTLS
     refused,      ///< STARTTLS answered by something else than 220
     injected,     ///< octets in clear behind the STARTTLS reply [TLS-04]

@@ -206,17 +206,13 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
     any_connection_ = any_connection_ || opened.connected;
     session.facts = opened.facts;
     session.error = opened.error;
-    const bool judged =
-        (tls != StartTls::never || decision.tls_off) && opened.facts.stage != TlsStage::not_reached;
+    const bool judged = opened.facts.stage != TlsStage::not_reached;
     security::Verdict verdict;
     if (judged) {
         verdict = security::judge(decision, opened.facts, host, report_.trace.mx->domain);
         session.verdict = verdict;
         if (!verdict.would_hold.empty()) report_.would_hold = verdict.would_hold;
         report_.results.insert(report_.results.end(), verdict.results.begin(), verdict.results.end());
-    } else if (tls == StartTls::never && opened.ready && !decision.tls_required) {
-        verdict.action =
-            VerdictAction::deliver;  // the cleartext connection after a failed handshake [RPT-58]
     }
     if (judged && verdict.action != VerdictAction::deliver) {
         if (verdict.action == VerdictAction::skip_host) {

@@ -103,9 +103,9 @@ Async<Opened> Session::open(Endpoint to, const security::HopDecision& decision, 
         out.ready = step.act == SessionOpening::Step::Act::ready;
         out.facts.stage = stage_of(opening_);
         // Not asked for on this connection: what the server offers is the finding of the one before [RPT-58].
-        if (tls == StartTls::never) out.facts.stage = TlsStage::not_reached;
+        if (tls == StartTls::never) out.facts.stage = out.ready ? TlsStage::not_asked : TlsStage::not_reached;
         if (out.ready && opening_.starttls_refusal()) out.facts.stage = TlsStage::refused;
-        if (out.facts.stage != TlsStage::established) {
+        if (out.facts.stage != TlsStage::established && out.facts.stage != TlsStage::not_asked) {
             const Reply& last =
                 opening_.starttls_refusal() ? *opening_.starttls_refusal() : opening_.last_reply();
             out.facts.detail =

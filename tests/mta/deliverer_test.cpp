@@ -344,7 +344,7 @@ TEST_SUITE("mta/delivery/deliverer") {
         // STARTTLS is offered there, so the second connection must not claim that it is not.
         REQUIRE(report.trace.hops[0].sessions.size() == 2);
         CHECK(report.trace.hops[0].sessions[0].facts.stage == security::TlsStage::handshake_failed);
-        CHECK(report.trace.hops[0].sessions[1].facts.stage == security::TlsStage::not_reached);
+        CHECK(report.trace.hops[0].sessions[1].facts.stage == security::TlsStage::not_asked);
     }
 
     TEST_CASE("under a rule that demands TLS there is no second connection in clear") {

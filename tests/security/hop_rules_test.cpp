@@ -192,7 +192,7 @@ TEST_SUITE("security/hop_rules") {
         const HopDecision d = scene.decide();
         CHECK(d.tls_off);
         CHECK(d.reason == R::rule_none);
-        const Verdict v = judge(d, facts_of(TlsStage::not_offered), scene.host, scene.mx.domain);
+        const Verdict v = judge(d, facts_of(TlsStage::not_asked), scene.host, scene.mx.domain);
         CHECK(v.action == VerdictAction::deliver);
         CHECK(v.achieved == Achieved::clear);
         CHECK(v.results.empty());
