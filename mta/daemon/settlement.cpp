@@ -44,6 +44,38 @@ queue::RecipientOutcome outcome_of(const SettlementInput& in, const DeliveredRec
     return out;
 }
 
+/// What the sender can do when it was the message's own wish about TLS that could not be met; empty: it was
+/// not. The codes are those of RFC 8689 §4.2.1, our own or a server's further on.
+std::string_view remedy_of(security::MessageTls tls, const RecipientOutcome& outcome) {
+    switch (tls) {
+        case security::MessageTls::required:
+            if (outcome.enhanced == "5.7.30")
+                return "The message requires TLS on all of its way (REQUIRETLS), and the recipient's mail "
+                       "servers "
+                       "do not promise to keep to that. Ask their postmaster to support REQUIRETLS (RFC "
+                       "8689), or "
+                       "send the message again without requiring TLS for it.";
+            if (outcome.enhanced == "5.7.10")
+                return "The message requires TLS with a verified server (REQUIRETLS), and none of the "
+                       "recipient's mail servers could be reached that way. Ask their postmaster to mend "
+                       "their "
+                       "TLS, or send the message again without requiring TLS for it.";
+            break;
+        case security::MessageTls::optional:
+            // 530 stands for a missing login as well, so that its words have to be looked at.
+            if (outcome.enhanced == "5.7.10" ||
+                (outcome.code == 530 && outcome.text.find("STARTTLS") != std::string::npos))
+                return "The recipient's mail server takes mail over TLS alone, and no TLS could be set up "
+                       "with it. "
+                       "\"TLS-Required: No\" in a message cannot change that: tell their postmaster by other "
+                       "means.";
+            break;
+        case security::MessageTls::by_policy:
+            break;
+    }
+    return {};
+}
+
 queue::FailedRecipient failed_recipient(const SettlementInput& in, const DeliveredRecipient& r,
                                         bool expired) {
     queue::FailedRecipient out{.address = r.recipient.recipient.address,
@@ -60,6 +92,7 @@ queue::FailedRecipient failed_recipient(const SettlementInput& in, const Deliver
         out.reply = fmt::format("{} {}", r.outcome.code, r.outcome.text);
     else
         out.reason = r.outcome.text;
+    if (out.remedy.empty()) out.remedy = remedy_of(in.message->envelope.tls, r.outcome);
     if (!r.held_reason.empty())
         out.reason =
             fmt::format("Transport security held this message back ({}): {}", r.held_reason, r.outcome.text);

@@ -297,6 +297,64 @@ TEST_SUITE("mta/daemon/settlement") {
         CHECK(plan.lines[0].status == "expired");
     }
 
+    TEST_CASE("a message whose wish about TLS failed comes back with what helps in plain words [REQTLS-17]") {
+        using security::MessageTls;
+        struct Row {
+            MessageTls tls;
+            RecipientOutcome outcome;
+            const char* words;  ///< in the notice, as it is wrapped
+        };
+        const auto ours = [](const char* enhanced, const char* text) {
+            return RecipientOutcome{Said::failed, 550, enhanced, text, {}};
+        };
+        for (const Row& row : {
+                 Row{MessageTls::required, ours("5.7.30", "no promise"), "support REQUIRETLS"},
+                 Row{MessageTls::required,
+                     {Said::failed, 550, "5.7.30", "no further", "MAIL FROM"},
+                     "support REQUIRETLS"},
+                 Row{MessageTls::required, ours("5.7.10", "no verified TLS"), "mend their TLS"},
+                 Row{MessageTls::optional,
+                     {Said::failed, 530, "5.7.0", "Must issue a STARTTLS command first", "MAIL FROM"},
+                     "takes mail over TLS alone"},
+                 Row{MessageTls::optional,
+                     {Said::failed, 554, "5.7.10", "needed", "RCPT TO"},
+                     "takes mail over TLS alone"},
+             }) {
+            CAPTURE(row.words);
+            Scene scene;
+            scene.message.envelope.tls = row.tls;
+            scene.add(row.outcome);
+            const SettlementPlan plan = scene.plan();
+            CHECK(plan.settlement.recipients[0].outcome == Outcome::failed);
+            REQUIRE(plan.settlement.dsn);
+            CHECK(plan.settlement.dsn->envelope.tls == row.tls);
+            std::string flat = plan.settlement.dsn->body;
+            for (std::size_t at = 0; (at = flat.find("\r\n  ", at)) != std::string::npos;)
+                flat.replace(at, 4, " ");
+            CHECK(holds(flat, "What helps: "));
+            CHECK(holds(flat, row.words));
+            CHECK(holds(flat, "Status: " + row.outcome.enhanced));
+            // The content of what required TLS is not sent back.
+            CHECK(holds(flat, "\r\nHi\r\n") == (row.tls != MessageTls::required));
+        }
+    }
+
+    TEST_CASE("words about TLS are said only of a wish of the message") {
+        for (const auto tls : {security::MessageTls::by_policy, security::MessageTls::optional}) {
+            Scene scene;
+            scene.message.envelope.tls = tls;
+            scene.add({Said::failed, 550, "5.7.30", "no further", "MAIL FROM"});
+            scene.add({Said::failed, 530, "5.7.0", "Authentication required", "MAIL FROM"});
+            const SettlementPlan plan = scene.plan();
+            REQUIRE(plan.settlement.dsn);
+            CHECK_FALSE(holds(plan.settlement.dsn->body, "What helps"));
+        }
+        Scene known;
+        known.message.envelope.tls = security::MessageTls::required;
+        known.add({Said::failed, 550, "5.7.30", "no further", {}}, {}, "our own remedy");
+        CHECK(holds(known.plan().settlement.dsn->body, "What helps: our own remedy"));
+    }
+
     TEST_CASE("what was settled becomes true in the store") {
         const queue::test::TempDirectory directory;
         queue::Store store = queue::test::open_store(directory);
