@@ -46,6 +46,8 @@ struct LogSettings {
 struct ListenerSettings {
     std::vector<Endpoint> listen;           ///< default 127.0.0.1:25 and [::1]:25
     std::vector<IpNetwork> relay_networks;  ///< who may relay; default 127.0.0.0/8 and ::1
+    std::string tls_certificate;  ///< PEM, ours first, then those between it and its CA; empty: no STARTTLS
+    std::string tls_key;          ///< PEM, not encrypted
     std::uint64_t max_message_size = 50ULL << 20;
     std::uint64_t max_header_size = 256ULL << 10;
     unsigned max_recipients = 1000;

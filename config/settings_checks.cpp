@@ -40,6 +40,12 @@ public:
             fmt::format("{}, and '{}' is {} too: nothing could be reached", shown(a), second, shown(b)));
     }
 
+    void both_or_none(const std::string& first, bool a, const std::string& second, bool b) {
+        if (a == b || refused_.contains(first) || refused_.contains(second)) return;
+        add(a ? second : first, a ? first : second,
+            fmt::format("\"\", but '{}' is set: set both, or none of them", a ? first : second));
+    }
+
     void not_the_world(const std::string& key, const std::vector<IpNetwork>& networks) {
         for (const IpNetwork& network : networks)
             if (network.str().ends_with("/0"))
@@ -73,6 +79,8 @@ void check_settings(const Settings& settings, const std::map<std::string, Place>
                    listener.max_message_size);
     checks.at_most("listener.max_sessions_per_client", listener.max_sessions_per_client,
                    "listener.max_sessions", listener.max_sessions);
+    checks.both_or_none("listener.tls_certificate", !listener.tls_certificate.empty(), "listener.tls_key",
+                        !listener.tls_key.empty());
     checks.not_the_world("listener.relay_networks", listener.relay_networks);
 
     const QueueSettings& queue = settings.queue;

@@ -43,6 +43,7 @@ struct Checked {
     resolver::WatchConfig watch;
     security::TrustStore trusted;
     security::TrustStore sts_trusted;
+    std::shared_ptr<TlsServer> listener_tls;  ///< none: STARTTLS is not offered
 };
 
 Result<Checked> check(const Settings& settings) {
@@ -60,8 +61,12 @@ Result<Checked> check(const Settings& settings) {
     if (!settings.mta_sts.ca_file.empty())
         sts_trusted = load_trust_store("mta_sts.ca_file", settings.mta_sts.ca_file);
     if (!sts_trusted) return tl::unexpected(sts_trusted.error());
-    return Checked{std::move(*hostname), std::move(*rules),   std::move(*resolver),
-                   std::move(*watch),    std::move(*trusted), std::move(*sts_trusted)};
+    Result<std::shared_ptr<TlsServer>> listener_tls = nullptr;
+    if (!settings.listener.tls_certificate.empty())
+        listener_tls = TlsServer::create(settings.listener, settings.tls);
+    if (!listener_tls) return tl::unexpected(listener_tls.error());
+    return Checked{std::move(*hostname), std::move(*rules),       std::move(*resolver),    std::move(*watch),
+                   std::move(*trusted),  std::move(*sts_trusted), std::move(*listener_tls)};
 }
 
 queue::StoreOptions store_options(const Settings& settings) {
@@ -100,7 +105,7 @@ public:
                  resolver::TrustFile(settings_.daemon.state_directory)),
           sts_(io_.get_executor(), tasks_, resolver_, store_, settings_.mta_sts,
                PolicyFetcher(resolver_, settings_.mta_sts, tls_, std::move(checked.sts_trusted))),
-          listener_(listener_context(), sockets) {}
+          listener_(listener_context(std::move(checked.listener_tls)), sockets) {}
 
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
@@ -191,11 +196,12 @@ private:
         sd_notify(0, "READY=1");
     }
 
-    ListenerContext listener_context() {
+    ListenerContext listener_context(std::shared_ptr<TlsServer> tls) {
         ListenerContext context{.settings = settings_.listener,
                                 .queue = settings_.queue,
                                 .state_directory = settings_.daemon.state_directory,
                                 .hostname = hostname_,
+                                .tls = std::move(tls),
                                 .store = &store_,
                                 .ids = &ids_,
                                 .on_stored = [this] { dispatcher_->poke(); }};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <filesystem>
@@ -11,9 +12,11 @@
 #include "mta/daemon/clock.hpp"
 #include "mta/daemon/log.hpp"
 #include "mta/net/endpoint.hpp"
+#include "mta/net/tls_client.hpp"
 #include "mta/smtp/received.hpp"
 #include "queue/retry.hpp"
 #include "security/remote_text.hpp"
+#include "security/tls_required.hpp"
 
 namespace sealpost {
 namespace {
@@ -59,16 +62,44 @@ struct Listener::Session {
     [[nodiscard]] Async<bool> fill(Millis limit) {
         std::array<char, 16UL * 1024> block{};
         expire_after(limit);
-        const auto [ec, n] =
-            co_await stream.async_read_some(asio::buffer(block), asio::as_tuple(asio::use_awaitable));
+        boost::system::error_code ec;
+        std::size_t got = 0;
+        if (tls) {
+            const auto [error, n] =
+                co_await tls->async_read_some(asio::buffer(block), asio::as_tuple(asio::use_awaitable));
+            ec = error;
+            got = n;
+        } else {
+            const auto [error, n] =
+                co_await stream.async_read_some(asio::buffer(block), asio::as_tuple(asio::use_awaitable));
+            ec = error;
+            got = n;
+        }
         timed_out = ec == boost::beast::error::timeout;
         if (ec) co_return false;
-        input.append(block.data(), n);
+        input.append(block.data(), got);
         co_return true;
+    }
+    /// false: the client is gone.
+    [[nodiscard]] Async<bool> write(const std::string& reply, Millis limit) {
+        expire_after(limit);
+        boost::system::error_code ec;
+        if (tls) {
+            const auto [error, n] =
+                co_await asio::async_write(*tls, asio::buffer(reply), asio::as_tuple(asio::use_awaitable));
+            ec = error;
+        } else {
+            const auto [error, n] =
+                co_await asio::async_write(stream, asio::buffer(reply), asio::as_tuple(asio::use_awaitable));
+            ec = error;
+        }
+        co_return !ec;
     }
 
     Listener& listener;
     boost::beast::tcp_stream stream;
+    std::optional<asio::ssl::stream<boost::beast::tcp_stream&>> tls;
+    std::string cipher;  ///< of the established TLS
     IpAddress address;
     std::chrono::steady_clock::time_point end;
     ServerSession smtp;
@@ -159,13 +190,19 @@ Async<void> Listener::serve(tcp::socket socket) {
 
 Async<void> Listener::talk(Session& session, ServerAction action) {
     for (;;) {
-        session.expire_after(stopping_ ? linger_limit : write_limit);
-        const auto [ec, n] = co_await asio::async_write(session.stream, asio::buffer(action.reply),
-                                                        asio::as_tuple(asio::use_awaitable));
-        if (ec) co_return;
+        const Millis limit = stopping_ ? linger_limit : write_limit;
+        if (!co_await session.write(action.reply, limit)) co_return;
         if (!stopping_)
             co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
         if (action.next == Next::close) break;
+        if (action.next == Next::start_tls) {
+            // From here on an octet in clear would be a broken handshake, also one that says we are ending.
+            if (stopping_) co_return;
+            if (!co_await start_tls(session)) co_return;
+            action = co_await next_command(session);
+            if (action.reply.empty()) co_return;
+            continue;
+        }
         if (stopping_) {
             action = session.smtp.shutting_down();
             continue;
@@ -176,8 +213,36 @@ Async<void> Listener::talk(Session& session, ServerAction action) {
             action = co_await next_command(session);
         if (action.reply.empty()) co_return;  // the client is gone
     }
-    // Closing with unread octets would reset the connection, and the client might never see the last reply.
+    co_await say_goodbye(session);
+}
+
+/// The handshake with its deadline. false: it failed, and neither side can say anything more.
+Async<bool> Listener::start_tls(Session& session) {
+    session.input.clear();  // nothing that came in clear is read behind it (RFC 3207 §6)
+    session.tls.emplace(session.stream, context_.tls->context());
+    session.expire_after(context_.settings.command_timeout);
+    const auto [ec] = co_await session.tls->async_handshake(asio::ssl::stream_base::server,
+                                                            asio::as_tuple(asio::use_awaitable));
+    if (ec && stopping_) co_return false;
+    if (ec) {
+        log_line("smtpd", fmt::format("TLS handshake with [{}] failed: {}", session.address.str(),
+                                      security::printable(ec.message())));
+        co_return false;
+    }
+    session.cipher = handshake_facts(session.tls->native_handle()).cipher;
+    session.smtp.tls_established();
+    co_return true;
+}
+
+/// Closing with unread octets would reset the connection, and the client might never see the last reply.
+Async<void> Listener::say_goodbye(Session& session) {
     boost::system::error_code ignored;
+    if (session.tls) {
+        // close_notify; the client's is waited for, which also reads what it still sends.
+        session.expire_after(linger_limit);
+        co_await session.tls->async_shutdown(asio::as_tuple(asio::use_awaitable));
+        session.tls.reset();
+    }
     session.stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
     session.end = std::min(session.end, std::chrono::steady_clock::now() + linger_limit);
     for (std::size_t drained = 0; drained < linger_octets; drained += session.input.size()) {
@@ -260,6 +325,7 @@ Async<ServerAction> Listener::store_message(Session& session, std::string body, 
                         .client = session.address,
                         .by = context_.hostname,
                         .esmtp = transaction.esmtp,
+                        .tls_cipher = session.cipher,
                         .queue_id = id.str(),
                         .only_recipient = {},
                         .time = now};
@@ -271,7 +337,8 @@ Async<ServerAction> Listener::store_message(Session& session, std::string body, 
     envelope.body = eight_bit ? queue::BodyType::eight_bit_mime : queue::BodyType::seven_bit;
     envelope.client_ip = session.address.str();
     envelope.client_helo = security::printable(transaction.helo, 255);
-    envelope.protocol = transaction.esmtp ? "ESMTP" : "SMTP";
+    envelope.protocol = transmission_type(facts);
+    envelope.tls = security::tag_message(transaction.requiretls, security::parse_tls_required(body));
     envelope.received_at = now;
     envelope.expires_at = queue::expiry(context_.queue, !transaction.sender, now);
     for (const Address& recipient : transaction.recipients)

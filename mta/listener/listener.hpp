@@ -20,6 +20,7 @@
 #include "config/settings.hpp"
 #include "mta/daemon/store_thread.hpp"
 #include "mta/net/task_group.hpp"
+#include "mta/net/tls_server.hpp"
 #include "mta/smtp/server_session.hpp"
 
 namespace sealpost {
@@ -32,6 +33,7 @@ struct ListenerContext {
     QueueSettings queue;
     std::string state_directory;
     Domain hostname;
+    std::shared_ptr<TlsServer> tls;  ///< set when settings.tls_certificate is
     StoreThread* store = nullptr;
     queue::MessageIdSource* ids = nullptr;
     std::function<void()> on_stored;  ///< any thread: something is due
@@ -56,6 +58,8 @@ private:
     [[nodiscard]] Async<void> accept(Acceptor& acceptor);
     [[nodiscard]] Async<void> serve(asio::ip::tcp::socket socket);
     [[nodiscard]] Async<void> talk(Session& session, ServerAction action);
+    [[nodiscard]] Async<bool> start_tls(Session& session);
+    [[nodiscard]] Async<void> say_goodbye(Session& session);
     [[nodiscard]] Async<ServerAction> next_command(Session& session);
     [[nodiscard]] Async<ServerAction> read_message(Session& session);
     [[nodiscard]] Async<ServerAction> store_message(Session& session, std::string body, bool eight_bit);

@@ -101,6 +101,14 @@ ParameterError parse_body(std::string_view value, Command& command) {
     return {};
 }
 
+/// No value belongs to it, not even an empty one (RFC 8689 §2).
+ParameterError parse_requiretls(bool has_value, Command& command) {
+    if (has_value) return refuse(command.verb, 501, "5.5.4", "REQUIRETLS takes no value");
+    if (command.requiretls) return refuse(command.verb, 501, "5.5.4", "REQUIRETLS is given twice");
+    command.requiretls = true;
+    return {};
+}
+
 ParameterError parse_parameters(std::string_view text, Command& command) {
     while (!text.empty()) {
         const auto [parameter, rest] = split(text, ' ');
@@ -110,6 +118,8 @@ ParameterError parse_parameters(std::string_view text, Command& command) {
             result = parse_size(value, command);
         else if (command.verb == Verb::mail && same_word(keyword, "BODY"))
             result = parse_body(value, command);
+        else if (command.verb == Verb::mail && same_word(keyword, "REQUIRETLS"))
+            result = parse_requiretls(keyword.size() < parameter.size(), command);
         else if (keyword.empty())
             result = refuse(command.verb, 501, "5.5.4", "parameters are KEYWORD=value, each after one blank");
         else
@@ -136,7 +146,7 @@ tl::expected<Command, CommandRefusal> parse_path_command(Verb verb, std::string_
     if (length > max_path)
         return refuse(verb, 501, bad_address, fmt::format("a path has at most {} octets", max_path));
 
-    Command command{.verb = verb, .argument = {}, .path = {}, .size = {}, .body = {}};
+    Command command{.verb = verb, .argument = {}, .path = {}, .size = {}, .body = {}, .requiretls = false};
     std::string_view path = rest.substr(1, length - 2);
     rest.remove_prefix(length);
     if (!drop_source_route(path)) return refuse(verb, 501, bad_address, "the source route is not valid");
@@ -215,6 +225,7 @@ tl::expected<Command, CommandRefusal> parse_command(std::string_view line, const
         case Verb::data:
         case Verb::rset:
         case Verb::quit:
+        case Verb::starttls:  // RFC 3207 §4
             if (!rest.empty()) return refuse(verb, 501, "5.5.4", "nothing may follow this command");
             break;
         case Verb::vrfy:
@@ -224,7 +235,8 @@ tl::expected<Command, CommandRefusal> parse_command(std::string_view line, const
         default:
             break;
     }
-    return Command{.verb = verb, .argument = std::string(rest), .path = {}, .size = {}, .body = {}};
+    return Command{
+        .verb = verb, .argument = std::string(rest), .path = {}, .size = {}, .body = {}, .requiretls = false};
 }
 
 }  // namespace sealpost

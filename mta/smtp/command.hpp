@@ -4,7 +4,7 @@
 ///          source route is checked and dropped, `<>` is for MAIL only, `<Postmaster>` gets our own name.
 /// Errors   CommandRefusal: the reply that the line deserves.
 /// Never    knows the state of the session: server_session.hpp does.
-/// Source   RFC 5321 §4.1.1, §4.1.2, §4.5.3.1; RFC 1870 §6, RFC 6152 §2, RFC 2920 §3.1.
+/// Source   RFC 5321 §4.1.1, §4.1.2, §4.5.3.1; RFC 1870 §6, RFC 6152 §2, RFC 2920 §3.1, RFC 8689 §2.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -18,8 +18,10 @@
 
 namespace sealpost {
 
-/// Octets of a command line with CR LF: 512 of RFC 5321 §4.5.3.1.4 and ample room for parameters.
+/// Octets of a command line with CR LF: 512 of RFC 5321 §4.5.3.1.4, and ample room for parameters, which may
+/// add 26 for SIZE (RFC 1870 §3), 17 for BODY (RFC 6152 §2) and 11 for REQUIRETLS (RFC 8689 §2).
 inline constexpr std::size_t max_command_line = 2048;
+static_assert(max_command_line >= 512 + 26 + 17 + 11);
 
 enum class Verb {
     ehlo,
@@ -51,6 +53,7 @@ struct Command {
     std::optional<Address> path;  ///< MAIL (none: `<>`) and RCPT (always)
     std::optional<std::uint64_t> size;
     std::optional<BodyType> body;
+    bool requiretls = false;
 };
 
 struct CommandRefusal {

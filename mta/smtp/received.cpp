@@ -47,15 +47,21 @@ std::string address_literal(const IpAddress& address) {
     return address.is_v4() ? fmt::format("[{}]", address.str()) : fmt::format("[IPv6:{}]", address.str());
 }
 
+std::string_view transmission_type(const ReceivedFacts& facts) {
+    if (!facts.esmtp) return "SMTP";
+    return facts.tls_cipher.empty() ? "ESMTP" : "ESMTPS";
+}
+
 std::string received_field(const ReceivedFacts& facts) {
     std::vector<std::string> words;
     words.push_back(fmt::format("from {}", clean_name(facts.helo)));
     words.push_back(fmt::format("({})", address_literal(facts.client)));
     words.push_back(fmt::format("by {}", facts.by));
     words.emplace_back("(Sealpost)");
-    words.push_back(fmt::format("with {}", facts.esmtp ? "ESMTP" : "SMTP"));
+    words.push_back(fmt::format("with {}", transmission_type(facts)));
     words.push_back(fmt::format("id {}", facts.queue_id));
     if (facts.only_recipient) words.push_back(fmt::format("for <{}>", *facts.only_recipient));
+    if (!facts.tls_cipher.empty()) words.push_back(fmt::format("tls {}", clean_name(facts.tls_cipher)));
     words.back() += ';';
     words.push_back(format_date(facts.time));
 

@@ -2,11 +2,12 @@
 ///
 /// Shape    one field with its closing CR LF, folded before 78 columns where a word allows it.
 /// Units    time in UTC.
-/// Source   RFC 5321 §4.4; RFC 5322 §3.3 (date), §3.6.7; RFC 3848 (ESMTP).
+/// Source   RFC 5321 §4.4; RFC 5322 §3.3 (date), §3.6.7; RFC 3848 (ESMTP, ESMTPS); RFC 8314 §4.3 (tls).
 #pragma once
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "config/address.hpp"
 #include "config/domain.hpp"
@@ -25,10 +26,14 @@ struct ReceivedFacts {
     IpAddress client;
     Domain by;
     bool esmtp = true;
+    std::string tls_cipher;  ///< as IANA names it; empty: the message came in clear
     std::string queue_id;
     std::optional<Address> only_recipient;  ///< set only when there is exactly one: a list would disclose Bcc
     std::chrono::system_clock::time_point time;
 };
+
+/// "SMTP", "ESMTP", "ESMTPS" (RFC 3848 §1). HELO over TLS has no word of its own.
+[[nodiscard]] std::string_view transmission_type(const ReceivedFacts& facts);
 
 [[nodiscard]] std::string received_field(const ReceivedFacts& facts);
 

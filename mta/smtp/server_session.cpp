@@ -14,6 +14,8 @@ namespace sealpost {
 //  data     take_transaction()             -> storing
 //  data     data_refused(), the end seen   -> ready
 //  storing  stored(), storage_failed(), queue_full() -> ready
+//  ready    STARTTLS, offered                     -> handshake
+//  handshake  tls_established()                   -> fresh
 //  mail, rcpt   RSET, EHLO, HELO           -> ready
 //  any      QUIT, too many errors, octets ahead of their turn, timed_out(), shutting_down() -> closed
 //  A refused command changes nothing but the count of errors.
@@ -24,6 +26,8 @@ using Next = ServerAction::Next;
 
 // RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets; text that came from outside is cut well before.
 constexpr std::size_t max_text = 400;
+
+constexpr std::string_view not_offered = "this command is not offered here";
 
 ServerAction answer(int code, std::string_view enhanced, std::string_view text,
                     Next next = Next::read_command) {
@@ -69,7 +73,8 @@ ServerSession::ServerSession(Domain hostname, const ListenerSettings& limits, Ip
       max_recipients_(limits.max_recipients),
       max_received_(limits.max_received),
       max_errors_(limits.max_errors),
-      max_transactions_(limits.max_transactions) {}
+      max_transactions_(limits.max_transactions),
+      starttls_(!limits.tls_certificate.empty()) {}
 
 ServerAction ServerSession::greeting() const {
     return {fmt::format("220 {} ESMTP Sealpost\r\n", hostname_), Next::read_command};
@@ -100,18 +105,19 @@ ServerAction ServerSession::command(std::string_view line, bool bytes_follow) {
         case Verb::vrfy:
             return answer(252, "2.0.0", "send mail to it and see");
         case Verb::help:
-            return answer(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT");
+            return answer(214, "2.0.0", "EHLO HELO STARTTLS MAIL RCPT DATA RSET NOOP VRFY HELP QUIT");
         case Verb::quit:
             state_ = State::closed;
             return answer(221, "2.0.0", "Bye", Next::close);
-        case Verb::expn:
         case Verb::starttls:
+            return on_starttls();
+        case Verb::expn:
         case Verb::auth:
         case Verb::bdat:
         case Verb::unknown:
             break;
     }
-    return refuse(502, "5.5.1", "this command is not offered here");
+    return refuse(502, "5.5.1", not_offered);
 }
 
 ServerAction ServerSession::overlong_line() {
@@ -125,10 +131,12 @@ ServerAction ServerSession::on_hello(const Command& command) {
     helo_ = command.argument;
     esmtp_ = command.verb == Verb::ehlo;
     if (!esmtp_) return {fmt::format("250 {}\r\n", hostname_), Next::read_command};
-    return {
-        fmt::format("250-{}\r\n250-PIPELINING\r\n250-SIZE {}\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n",
-                    hostname_, max_message_size_),
-        Next::read_command};
+    // REQUIRETLS in clear would promise what the way here has broken already (RFC 8689 §2).
+    const std::string_view tls = tls_ ? "250-REQUIRETLS\r\n" : starttls_ ? "250-STARTTLS\r\n" : "";
+    return {fmt::format(
+                "250-{}\r\n250-PIPELINING\r\n250-SIZE {}\r\n250-8BITMIME\r\n{}250 ENHANCEDSTATUSCODES\r\n",
+                hostname_, max_message_size_, tls),
+            Next::read_command};
 }
 
 ServerAction ServerSession::on_mail(Command command) {
@@ -137,6 +145,10 @@ ServerAction ServerSession::on_mail(Command command) {
     if (transactions_ >= max_transactions_)
         return close(421, "4.7.0",
                      fmt::format("{} enough messages for one connection, open another", hostname_));
+    if (command.requiretls && !tls_)
+        return refuse(530, "5.7.0",
+                      starttls_ ? "REQUIRETLS is taken over TLS alone: send STARTTLS first"
+                                : "REQUIRETLS is taken over TLS alone, and there is no STARTTLS here");
     if (command.size.value_or(0) > max_message_size_)
         return refuse(552, "5.3.4", fmt::format("messages have at most {} octets here", max_message_size_));
     ++transactions_;
@@ -145,7 +157,8 @@ ServerAction ServerSession::on_mail(Command command) {
                     .body = command.body.value_or(BodyType::seven_bit),
                     .declared_size = command.size,
                     .helo = helo_,
-                    .esmtp = esmtp_};
+                    .esmtp = esmtp_,
+                    .requiretls = command.requiretls};
     state_ = State::mail;
     return answer(250, "2.1.0", "Ok");
 }
@@ -171,6 +184,24 @@ ServerAction ServerSession::on_data() {
     if (state_ != State::rcpt) return refuse(503, "5.5.1", "MAIL and RCPT must come first");
     state_ = State::data;
     return {"354 End data with <CR><LF>.<CR><LF>\r\n", Next::read_data};
+}
+
+ServerAction ServerSession::on_starttls() {
+    if (tls_) return refuse(503, "5.5.1", "TLS is active already");
+    if (!starttls_) return refuse(502, "5.5.1", not_offered);
+    if (state_ == State::fresh) return refuse(503, "5.5.1", "EHLO must come first");
+    if (state_ != State::ready) return refuse(503, "5.5.1", "a transaction is open: end it or send RSET");
+    state_ = State::handshake;
+    return answer(220, "2.0.0", "Ready to start TLS", Next::start_tls);
+}
+
+void ServerSession::tls_established() {
+    // All that was said in clear is forgotten, except how often the client was wrong (RFC 3207 §4.2).
+    reset();
+    state_ = State::fresh;
+    helo_.clear();
+    esmtp_ = false;
+    tls_ = true;
 }
 
 DataLimits ServerSession::data_limits() const {

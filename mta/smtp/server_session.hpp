@@ -4,7 +4,9 @@
 ///          knowledge back: the caller writes `reply`, then does what `next` says.
 /// Never    touches a socket, a clock or the queue. `250` for a message comes from stored() alone, which the
 ///          caller calls once the message is durable.
-/// Source   RFC 5321 §3, §4.1.4, §4.2, §4.5.3.1, §7.7; RFC 1870 §6; RFC 2034; RFC 2920 §3.2; RFC 6152.
+/// Source   RFC 5321 §3, §4.1.4, §4.2, §4.5.3.1, §7.7; RFC 1870 §6; RFC 2034; RFC 2920 §3.2; RFC 6152; RFC
+/// 3207 §4; RFC
+///          8689 §2.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -26,6 +28,7 @@ struct ServerAction {
     enum class Next {
         read_command,  ///< a line of at most max_command_line octets, ended by CR LF
         read_data,     ///< with a new DataReader
+        start_tls,     ///< after the reply is written: the handshake, then tls_established() and a command
         close          ///< after the reply is written; read nothing more as commands
     };
     std::string reply;  ///< whole, with CR LF
@@ -39,6 +42,7 @@ struct ServerTransaction {
     std::optional<std::uint64_t> declared_size;
     std::string helo;
     bool esmtp = false;
+    bool requiretls = false;  ///< the parameter of MAIL: only ever inside TLS
 };
 
 enum class Relay { refused, allowed };
@@ -52,6 +56,9 @@ public:
     [[nodiscard]] ServerAction command(std::string_view line, bool bytes_follow);
     /// max_command_line octets came without CR LF.
     [[nodiscard]] ServerAction overlong_line();
+
+    /// The handshake of Next::start_tls is done. If it failed there is nothing left to say: close.
+    void tls_established();
 
     /// The limits for the DataReader of Next::read_data.
     [[nodiscard]] DataLimits data_limits() const;
@@ -70,12 +77,13 @@ public:
     [[nodiscard]] ServerAction too_many_sessions();
 
 private:
-    enum class State { fresh, ready, mail, rcpt, data, storing, closed };
+    enum class State { fresh, ready, mail, rcpt, data, storing, handshake, closed };
 
     ServerAction on_hello(const Command& command);
     ServerAction on_mail(Command command);
     ServerAction on_rcpt(Command command);
     ServerAction on_data();
+    ServerAction on_starttls();
     ServerAction refuse(int code, std::string_view enhanced, std::string_view text);
     ServerAction close(int code, std::string_view enhanced, std::string_view text);
     void reset();
@@ -89,12 +97,14 @@ private:
     unsigned max_received_;
     unsigned max_errors_;
     unsigned max_transactions_;
+    bool starttls_;  ///< there is a certificate
 
     State state_ = State::fresh;
     ServerTransaction transaction_;
     std::set<std::string, std::less<>> seen_;  ///< recipients of this transaction
     std::string helo_;
     bool esmtp_ = false;
+    bool tls_ = false;
     unsigned errors_ = 0;
     unsigned transactions_ = 0;
 };

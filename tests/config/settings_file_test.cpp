@@ -186,6 +186,14 @@ TEST_SUITE("config/settings_file") {
              "sealpost.toml:2:18: key 'listener.relay_networks': ::/0 would relay for the whole internet; "
              "name your "
              "own networks\n"},
+            {"[listener]\ntls_certificate = \"/etc/mail.pem\"",
+             "sealpost.toml:2:19: key 'listener.tls_key': the default \"\", but 'listener.tls_certificate' "
+             "is "
+             "set: set both, or none of them\n"},
+            {"[listener]\ntls_key = \"/etc/mail.key\"\ntls_certificate = \"\"",
+             "sealpost.toml:3:19: key 'listener.tls_certificate': \"\", but 'listener.tls_key' is set: set "
+             "both, "
+             "or none of them\n"},
             // Not told on top of the value that is wrong in itself.
             {"[queue]\nretry_max = \"x\"\nretry_first = \"20h\"",
              "sealpost.toml:2:13: key 'queue.retry_max': 'x' is not a duration; write a whole number and a "

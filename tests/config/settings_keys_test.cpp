@@ -77,6 +77,8 @@ std::string default_text(const Key& key) {
 std::string companions(const Key& key) {
     if (key.name == "max_message_size") return "max_header_size = \"1KiB\"\n";
     if (key.name == "max_header_size") return "max_message_size = \"2GiB\"\n";
+    if (key.name == "tls_certificate") return "tls_key = \"/x\"\n";
+    if (key.name == "tls_key") return "tls_certificate = \"/x\"\n";
     if (key.name == "max_sessions") return "max_sessions_per_client = 1\n";
     if (key.name == "max_sessions_per_client") return "max_sessions = 10000\n";
     if (key.name == "max_connections") return "max_connections_per_destination = 1\n";

@@ -28,6 +28,7 @@ std::string print(const Command& command) {
                                    command.path ? command.path->str() : std::string());
     if (command.size) line += fmt::format(" SIZE={}", *command.size);
     if (command.body) line += *command.body == BodyType::seven_bit ? " BODY=7BIT" : " BODY=8BITMIME";
+    if (command.requiretls) line += " REQUIRETLS";
     return line;
 }
 
@@ -45,7 +46,8 @@ void check_command(std::string_view line) {
     require(command->path.has_value() || command->verb == Verb::mail);
     const auto again = sealpost::parse_command(print(*command), our_name);
     require(again.has_value() && again->verb == command->verb && again->path == command->path);
-    require(again->size == command->size && again->body == command->body);
+    require(again->size == command->size && again->body == command->body &&
+            again->requiretls == command->requiretls);
 }
 
 void check_reply(const std::string& reply) {
@@ -65,10 +67,12 @@ void check_session(std::string_view lines) {
     limits.max_recipients = 3;
     limits.max_errors = 5;
     limits.max_transactions = 2;
+    limits.tls_certificate = "/any";
     ServerSession session(our_name, limits, sealpost::IpAddress::parse("192.0.2.1").value(),
                           sealpost::Relay::allowed);
     check_reply(session.greeting().reply);
     unsigned stored = 0;
+    bool tls = false;
     while (!lines.empty()) {
         const std::size_t end = std::min(lines.find('\n'), lines.size());
         const std::string_view line = lines.substr(0, end);
@@ -79,9 +83,15 @@ void check_session(std::string_view lines) {
             require(session.command("NOOP", false).next == ServerAction::Next::close);
             return;
         }
+        if (action.next == ServerAction::Next::start_tls) {
+            require(!tls && action.reply.starts_with("220 "));
+            session.tls_established();
+            tls = true;
+        }
         if (action.next != ServerAction::Next::read_data) continue;
         require(action.reply.starts_with("354 "));
         const sealpost::ServerTransaction transaction = session.take_transaction();
+        require(tls || !transaction.requiretls);
         require(!transaction.recipients.empty() && transaction.recipients.size() <= 3);
         for (std::size_t i = 0; i < transaction.recipients.size(); ++i)
             for (std::size_t j = 0; j < i; ++j)

@@ -38,6 +38,37 @@ TEST_SUITE("mta/smtp/command") {
         CHECK(parse("QUIT   ").value().verb == Verb::quit);
     }
 
+    TEST_CASE("REQUIRETLS stands behind MAIL alone and takes no value [REQTLS-02]") {
+        CHECK(parse("MAIL FROM:<a@example.org> REQUIRETLS").value().requiretls);
+        CHECK(parse("MAIL FROM:<> SIZE=5 requireTLS BODY=8BITMIME").value().requiretls);
+        CHECK_FALSE(parse("MAIL FROM:<requiretls@example.org> SIZE=5").value().requiretls);
+        for (const char* line : {"MAIL FROM:<> REQUIRETLS=", "MAIL FROM:<> REQUIRETLS=x",
+                                 "MAIL FROM:<> SIZE=5 REQUIRETLS=NO", "MAIL FROM:<> REQUIRETLS REQUIRETLS"}) {
+            CAPTURE(line);
+            const auto refused = parse(line);
+            REQUIRE_FALSE(refused);
+            CHECK(refused.error().code == 501);
+            CHECK(refused.error().enhanced == "5.5.4");
+        }
+        CHECK(refusal("RCPT TO:<a@example.org> REQUIRETLS") == 555);
+        CHECK(refusal("MAIL FROM:<> REQUIRETLSX") == 555);
+    }
+
+    TEST_CASE("a MAIL line may be as long as all its extensions allow [REQTLS-03]") {
+        // 512 octets with CR LF, and what SIZE, BODY and REQUIRETLS add; trailing blanks are tolerated.
+        std::string line = "MAIL FROM:<a@example.org> SIZE=12345678901234567890 BODY=8BITMIME REQUIRETLS";
+        line.resize(512 + 26 + 17 + 11 - 2, ' ');
+        const auto longest = parse(line);
+        REQUIRE(longest);
+        CHECK(longest->requiretls);
+        CHECK(longest->body == BodyType::eight_bit_mime);
+    }
+
+    TEST_CASE("STARTTLS takes no parameter [3207 §4]") {
+        CHECK(parse("starttls").value().verb == Verb::starttls);
+        CHECK(refusal("STARTTLS now") == 501);
+    }
+
     TEST_CASE("a path keeps the octets of its local part [SMTP-28 SMTP-40]") {
         struct Row {
             const char* line;
@@ -132,7 +163,6 @@ TEST_SUITE("mta/smtp/command") {
                  Row{"MAIL FROM:<> SMTPUTF8", 555},
                  Row{"MAIL FROM:<> AUTH=<>", 555},
                  Row{"MAIL FROM:<> RET=HDRS", 555},
-                 Row{"MAIL FROM:<> REQUIRETLS", 555},
                  Row{"RCPT TO:<a@example.org> SIZE=1", 555},
                  Row{"RCPT TO:<a@example.org> NOTIFY=NEVER", 555},
              }) {

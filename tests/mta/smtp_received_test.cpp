@@ -22,6 +22,7 @@ ReceivedFacts facts() {
             .client = IpAddress::parse("192.0.2.1").value(),
             .by = Domain::parse("mail.example").value(),
             .esmtp = true,
+            .tls_cipher = {},
             .queue_id = "0000000A1B2C",
             .only_recipient = std::nullopt,
             .time = at(1795378629)};
@@ -57,6 +58,21 @@ TEST_SUITE("mta/smtp/received") {
         six.esmtp = false;
         CHECK(received_field(six).find("([IPv6:2001:db8::1])") != std::string::npos);
         CHECK(received_field(six).find("with SMTP id") != std::string::npos);
+    }
+
+    TEST_CASE("the Received field tells of TLS and its cipher suite [TLS-21]") {
+        ReceivedFacts secured = facts();
+        secured.tls_cipher = "TLS_AES_256_GCM_SHA384";
+        CHECK(received_field(secured) ==
+              "Received: from client.example ([192.0.2.1]) by mail.example (Sealpost)\r\n"
+              "\twith ESMTPS id 0000000A1B2C tls TLS_AES_256_GCM_SHA384;\r\n"
+              "\tSun, 22 Nov 2026 20:17:09 +0000\r\n");
+        secured.only_recipient = Address::parse("bob@example.org").value();
+        CHECK(received_field(secured).find("for <bob@example.org>") <
+              received_field(secured).find("tls TLS_AES_256_GCM_SHA384;"));
+        secured.esmtp = false;
+        CHECK(received_field(secured).find("with SMTP id") != std::string::npos);
+        CHECK(received_field(facts()).find("tls") == std::string::npos);
     }
 
     TEST_CASE("a recipient is named only when it is the only one [SMTP-27]") {

@@ -24,6 +24,13 @@ ListenerSettings limits() {
     return made;
 }
 
+/// STARTTLS is offered: whether the file is any good is the shell's to know.
+ListenerSettings with_certificate() {
+    ListenerSettings made = limits();
+    made.tls_certificate = "/etc/sealpost/mail.pem";
+    return made;
+}
+
 ServerSession session(Relay relay = Relay::allowed, const ListenerSettings& settings = limits()) {
     return {Domain::parse("mail.example").value(), settings, IpAddress::parse("192.0.2.9").value(), relay};
 }
@@ -137,6 +144,75 @@ TEST_SUITE("mta/smtp/server_session") {
         CHECK(say(s, "EXPN list") == "502 5.5.1");
         CHECK(code(greeted().command("AUTH PLAIN", false)) == "502 5.5.1");
         CHECK(code(greeted().command("BOGUS", false)) == "500 5.5.1");
+    }
+
+    TEST_CASE("STARTTLS is offered with a certificate and REQUIRETLS inside TLS alone [REQTLS-01 EXT-09]") {
+        ServerSession s = session(Relay::allowed, with_certificate());
+        CHECK(s.command("EHLO client.example", false).reply ==
+              "250-mail.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-STARTTLS\r\n250 "
+              "ENHANCEDSTATUSCODES\r\n");
+        const ServerAction go = s.command("STARTTLS", false);
+        CHECK(go.reply == "220 2.0.0 Ready to start TLS\r\n");
+        CHECK(go.next == Next::start_tls);
+        s.tls_established();
+        CHECK(s.command("EHLO client.example", false).reply ==
+              "250-mail.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-REQUIRETLS\r\n250 "
+              "ENHANCEDSTATUSCODES\r\n");
+        CHECK(say(s, "STARTTLS") == "503 5.5.1");
+    }
+
+    TEST_CASE("nothing that was said before TLS holds inside it [3207 §4.2]") {
+        ServerSession s = session(Relay::allowed, with_certificate());
+        CHECK(say(s, "STARTTLS") == "503 5.5.1");  // no EHLO yet: nothing is offered
+        CHECK(say(s, "EHLO before.example") == "250");
+        CHECK(say(s, "MAIL FROM:<a@example.org>") == "250 2.1.0");
+        CHECK(say(s, "STARTTLS") == "503 5.5.1");  // in the middle of a transaction
+        CHECK(say(s, "RSET") == "250 2.0.0");
+        CHECK(say(s, "STARTTLS") == "220 2.0.0");
+        s.tls_established();
+        CHECK(say(s, "MAIL FROM:<a@example.org>") == "503 5.5.1");  // EHLO anew
+        CHECK(say(s, "EHLO after.example") == "250");
+        CHECK(say(s, "MAIL FROM:<a@example.org>") == "250 2.1.0");
+        CHECK(say(s, "RCPT TO:<b@example.net>") == "250 2.1.5");
+        CHECK(say(s, "DATA") == "354");
+        CHECK(s.take_transaction().helo == "after.example");
+    }
+
+    TEST_CASE("errors before TLS count inside it") {
+        ServerSession s = session(Relay::allowed, with_certificate());
+        (void)s.command("EHLO client.example", false);
+        for (int i = 0; i < 3; ++i) CHECK(say(s, "BOGUS") == "500 5.5.1");
+        (void)s.command("STARTTLS", false);
+        s.tls_established();
+        CHECK(say(s, "BOGUS") == "421 4.7.0");
+    }
+
+    TEST_CASE("REQUIRETLS in clear is refused with the way out [REQTLS-02]") {
+        ServerSession offered = session(Relay::allowed, with_certificate());
+        (void)offered.command("EHLO client.example", false);
+        const ServerAction refused = offered.command("MAIL FROM:<a@example.org> REQUIRETLS", false);
+        CHECK(code(refused) == "530 5.7.0");
+        CHECK(refused.reply.find("STARTTLS first") != std::string::npos);
+        CHECK(say(offered, "RCPT TO:<b@example.net>") == "503 5.5.1");
+        ServerSession without = greeted();
+        CHECK(say(without, "MAIL FROM:<a@example.org> REQUIRETLS") == "530 5.7.0");
+        CHECK(say(without, "MAIL FROM:<a@example.org> REQUIRETLS=x") == "501 5.5.4");
+    }
+
+    TEST_CASE("REQUIRETLS inside TLS stands in the transaction and in no other [REQTLS-04]") {
+        ServerSession s = session(Relay::allowed, with_certificate());
+        (void)s.command("EHLO client.example", false);
+        (void)s.command("STARTTLS", false);
+        s.tls_established();
+        (void)s.command("EHLO client.example", false);
+        for (const bool requiretls : {true, false}) {
+            CHECK(say(s, requiretls ? "MAIL FROM:<a@example.org> REQUIRETLS" : "MAIL FROM:<a@example.org>") ==
+                  "250 2.1.0");
+            CHECK(say(s, "RCPT TO:<b@example.net>") == "250 2.1.5");
+            CHECK(say(s, "DATA") == "354");
+            CHECK(s.take_transaction().requiretls == requiretls);
+            (void)s.stored("1");
+        }
     }
 
     TEST_CASE("octets ahead of a reply that decides how they are read close the session [SMTP-31 EXT-05]") {
