@@ -84,6 +84,7 @@ std::string message_json(const queue::MessageDetail& message) {
     set_text(out, "client_ip", e.client_ip);
     set_text(out, "client_helo", e.client_helo);
     set_text(out, "protocol", e.protocol);
+    out["tls"] = json::string(security::to_string(e.tls));
     out["received_at"] = format_time(e.received_at);
     out["expires_at"] = format_time(e.expires_at);
     set_text(out, "frozen", message.frozen_reason);

@@ -125,6 +125,14 @@ Result<json::value> parse_json(std::string_view text) {
     return value;
 }
 
+/// What the message itself asks of TLS, in words. A word of a later version is shown as it is.
+std::string tls_text(const std::string& tag) {
+    if (tag == "required") return "required on every hop (REQUIRETLS)";
+    if (tag == "optional") return "optional (TLS-Required: No)";
+    if (tag == "by-policy") return "by policy";
+    return tag;
+}
+
 }  // namespace
 
 Result<json::object> parse_answer(std::string_view body) {
@@ -178,6 +186,8 @@ std::string render_message(const json::object& message, queue::Time now) {
     if (const std::string helo = text_at(message, "client_helo"); !helo.empty())
         client += fmt::format(" ({})", helo);
     add_line(out, "from client", client);
+    add_line(out, "protocol", text_at(message, "protocol"));
+    add_line(out, "tls", tls_text(text_at(message, "tls")));
     add_line(out, "frozen", text_at(message, "frozen"));
     add_line(out, "attempts", text_at(message, "attempts"));
     for (const json::value& value : array_at(message, "recipients")) {

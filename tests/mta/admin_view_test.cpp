@@ -53,6 +53,18 @@ TEST_SUITE("mta/admin/view") {
         CHECK(boost::json::parse(page_json(page)).at("next").as_string() == "00000000001.2");
     }
 
+    TEST_CASE("a message tells what it asks of TLS [REQTLS-04]") {
+        using security::MessageTls;
+        queue::MessageDetail detail{
+            .id = id, .envelope = {}, .frozen_reason = {}, .recipients = {}, .attempts = {}};
+        for (const auto& [tls, word] :
+             {std::pair{MessageTls::by_policy, "by-policy"}, std::pair{MessageTls::required, "required"},
+              std::pair{MessageTls::optional, "optional"}}) {
+            detail.envelope.tls = tls;
+            CHECK(boost::json::parse(message_json(detail)).at("tls").as_string() == word);
+        }
+    }
+
     TEST_CASE("remote octets that are not text leave as valid JSON without control characters") {
         queue::Page page;
         page.rows.push_back(row());

@@ -72,6 +72,21 @@ TEST_SUITE("mta/cli/render") {
         CHECK(fit_for_a_terminal(render_refusal(404, "{\"error\":\"x\\u001b\\n\",\"remedy\":\"y\\u0007\"}")));
     }
 
+    TEST_CASE("a message says in words what it asks of TLS [REQTLS-04]") {
+        const auto words = [](const char* tag) {
+            const std::string text = render_message(json::object{{"tls", tag}}, noon);
+            const std::size_t at = text.find("tls:");
+            if (at == std::string::npos) return std::string();
+            const std::size_t begin = text.find_first_not_of(' ', at + 4);
+            return text.substr(begin, text.find('\n', begin) - begin);
+        };
+        CHECK(words("required") == "required on every hop (REQUIRETLS)");
+        CHECK(words("optional") == "optional (TLS-Required: No)");
+        CHECK(words("by-policy") == "by policy");
+        CHECK(words("of a later version") == "of a later version");
+        CHECK(words("").empty());
+    }
+
     TEST_CASE("rows with missing or wrong members are still shown") {
         json::array rows;
         rows.emplace_back(json::object());
