@@ -8,14 +8,16 @@ from datetime import date
 from pathlib import Path
 
 from certificates import Authority
-from scenarios import Scenario
+from scenarios import Certificate, Scenario
 
 USER = "nobody"
+NAME = "sealpost.example"
+CERTIFICATE = Certificate(NAME, (NAME,), issuer="ca")  # what its listener shows
 
 CONFIG = """\
 # Written by integration/lab/up. Only what differs from the defaults.
 [daemon]
-hostname = "sealpost.example"
+hostname = "{name}"
 state_directory = "{base}/state"
 admin_socket = "{base}/run/admin.sock"
 user = "{user}"
@@ -23,6 +25,8 @@ shutdown_timeout = "5s"
 
 [listener]
 listen = ["127.0.0.1:2525"]
+tls_certificate = "{lab}/certs/{name}.pem"
+tls_key = "{lab}/certs/{name}.key"
 
 [queue]
 retry_first = "2min"
@@ -96,5 +100,5 @@ def write(lab: Path, table: list[Scenario], ipv6: bool, authority: Authority) ->
                 rules += f"{key} = {toml_value(rule_value(scenario, authority, key, value))}\n"
     (base / "domains.d" / "lab.toml").write_text(rules)
     config = base / "sealpost.toml"
-    config.write_text(CONFIG.format(base=base, lab=lab, user=USER, ipv6=toml_value(ipv6)))
+    config.write_text(CONFIG.format(base=base, name=NAME, lab=lab, user=USER, ipv6=toml_value(ipv6)))
     return config

@@ -35,6 +35,8 @@ BEHAVIOURS = {
     "tls1.2": "TLS 1.2 and nothing newer",
     "garbage-tls": "STARTTLS is answered 220, then comes no TLS",
     "inject": "more replies follow the 220 of STARTTLS in clear",
+    "requiretls": "REQUIRETLS is offered inside TLS",
+    "requiretls-in-clear": "REQUIRETLS is offered before TLS and not inside it, as if somebody had put it in",
     "hang": "no greeting",
     "hang-starttls": "STARTTLS is answered 220, then silence",
     "reject-rcpt": "every recipient is refused with 550",
@@ -192,6 +194,8 @@ class Session:
         offers = ["PIPELINING", "SIZE 67108864", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"]
         if self.listener.chain and not self.tls and self.listener.behaviour != "no-starttls":
             offers.append("STARTTLS")
+        if self.listener.behaviour == ("requiretls" if self.tls else "requiretls-in-clear"):
+            offers.append("REQUIRETLS")
         self.sender, self.recipients = None, []
         self.reply(f"250 {self.listener.name}", *offers)
 

@@ -172,6 +172,7 @@ def build(lab: Path, short: bool) -> Servers:
     for name in ("root.key", "root.hints"):
         shutil.copy(lab / "dns" / name, lab / name)
     check_reachable(lab)
+    authority.make(sealpost_config.CERTIFICATE)
     receivers.write_postfix(lab / "postfix" / "etc", spool, logs, certs, table, ipv6)
     receivers.make_spool(spool)
     receivers.write_smtpd(lab / "smtpd.json", lab / "mail", logs, certs, table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import smtplib
+import ssl
 from collections.abc import Sequence
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -31,11 +32,14 @@ def message(subject: str, recipient: str = "undisclosed-recipients:;", body: str
 
 
 class Client:
-    """One SMTP session. Raises OSError or smtplib.SMTPException when the daemon goes away."""
+    """One SMTP session, with `tls` over STARTTLS. Raises OSError or smtplib.SMTPException when the daemon goes away."""
 
-    def __init__(self, server: tuple[str, int] = SERVER, source: str = "") -> None:
+    def __init__(self, server: tuple[str, int] = SERVER, source: str = "", tls: ssl.SSLContext | None = None) -> None:
         self.smtp = smtplib.SMTP(*server, timeout=TIMEOUT, source_address=(source, 0) if source else None)
         self.smtp.ehlo()
+        if tls:
+            self.smtp.starttls(context=tls)
+            self.smtp.ehlo()
 
     def __enter__(self) -> Client:
         return self
