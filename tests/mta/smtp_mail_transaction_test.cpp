@@ -158,7 +158,7 @@ TEST_SUITE("mta/smtp/mail_transaction") {
               "MAIL FROM:<s@example.org> SIZE=1000\r\n");
     }
 
-    TEST_CASE("a tagged message is not sent to a server without REQUIRETLS [REQTLS-11 REQTLS-14]") {
+    TEST_CASE("a tagged message is not sent to a server without REQUIRETLS [REQTLS-11]") {
         MailEnvelope tagged = envelope(2);
         tagged.requiretls = true;
         const Run refused = run({tagged, offering(true)}, {});
