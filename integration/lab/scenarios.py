@@ -76,6 +76,7 @@ class Scenario:
     recipient: str = ""  # the domain that mail goes to
     ds: str = "none"
     denial: str = "nsec"
+    algorithm: str = "ECDSAP256SHA256"
     generate: tuple[str, ...] = ()
     corrupt: tuple[str, ...] = ()
     signatures: dict[str, str] = field(default_factory=dict)
@@ -125,13 +126,14 @@ HOST_KEYS = {"server": str, "tls": bool, "behaviour": str, "families": str} | CE
 POLICY_KEYS = {"body": str, "behaviour": str, "address": str} | CERTIFICATE_KEYS
 SCENARIO_KEYS: dict[str, type] = {
     "number": int, "title": str, "domain": str, "recipient": str, "signed": bool, "tlsrpt": bool, "zone": str,
-    "ds": str, "denial": str, "generate": list, "corrupt": list, "signatures": dict, "raw": list, "hostile": list,
+    "ipv6": bool, "algorithm": str, "ds": str, "denial": str, "generate": list, "corrupt": list, "signatures": dict, "raw": list, "hostile": list,
     "lame": list, "hosts": dict, "policy": dict, "rule": dict, "dns": list, "rows": list, "expect": dict,
 }  # fmt: skip
 EXPECT_KEYS = {
     "outcome": str, "relay": str, "server": str, "sni": str, "level": str, "reason": str, "mx": str, "hops": list,
     "tlsrpt": list, "untouched": list,
 }  # fmt: skip
+DENIALS = ("nsec", "nsec3", "nsec3-500", "opt-out")
 STATUSES = ("secure", "insecure", "secure-denied", "insecure-denied", "bogus", "servfail")
 
 
@@ -193,7 +195,7 @@ def _scenario(row: dict[str, Any], ipv6: bool) -> Scenario:
         if len(entry.split()) != 3:
             raise TableError(f"{where}: hostile wants 'NAME TYPE BEHAVIOUR', not '{entry}'")
     for kind in row.get("signatures", {}).values():
-        _choice(kind, f"{where}, signatures", ("expired", "early", "stripped"))
+        _choice(kind, f"{where}, signatures", ("expired", "expired-too", "early", "stripped"))
     recipient = row.get("recipient", "@")
     return Scenario(
         number=number,
@@ -205,7 +207,8 @@ def _scenario(row: dict[str, Any], ipv6: bool) -> Scenario:
         tlsrpt=row.get("tlsrpt", True),
         recipient=domain if recipient == "@" else f"{recipient}.{domain}",
         ds=_choice(row.get("ds", "right" if signed else "none"), f"{where}, ds", ("right", "none", "wrong", "unknown")),
-        denial=_choice(row.get("denial", "nsec"), f"{where}, denial", ("nsec", "nsec3", "opt-out")),
+        denial=_choice(row.get("denial", "nsec"), f"{where}, denial", DENIALS),
+        algorithm=row.get("algorithm", "ECDSAP256SHA256"),
         generate=tuple(row.get("generate", [])),
         corrupt=tuple(row.get("corrupt", [])),
         signatures=row.get("signatures", {}),
@@ -232,8 +235,11 @@ def read_tables(short: bool = False) -> list[dict[str, Any]]:
 
 
 def load(ipv6: bool = True, short: bool = False) -> list[Scenario]:
-    """All scenarios in order of their numbers. Without IPv6 in the kernel every host gets an IPv4 address."""
-    scenarios = [_scenario(row, ipv6) for row in read_tables(short)]
+    """All scenarios in order of their numbers.
+
+    Without IPv6 in the kernel every host gets an IPv4 address, and what cannot be shown so is left out.
+    """
+    scenarios = [_scenario(row, ipv6) for row in read_tables(short) if ipv6 or not row.get("ipv6")]
     for attribute in ("number", "domain"):
         seen = [getattr(s, attribute) for s in scenarios]
         if twice := {value for value in seen if seen.count(value) > 1}:

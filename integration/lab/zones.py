@@ -24,8 +24,10 @@ from scenarios import Scenario
 
 TTL = 300
 VALID = (-1 / 24, 30)  # days from now, of a good signature: clocks may differ
-WINDOWS = {"expired": (-30, -2), "early": (2, 30)}  # validators forgive a day
-DENIAL = {"nsec": [], "nsec3": ["-n", "-t", "0"], "opt-out": ["-n", "-t", "0", "-p"]}
+WINDOWS = {"expired": (-30, -2), "early": (2, 30), "expired-too": (-30, -2)}  # validators forgive a day
+DENIAL = {
+    "nsec": [], "nsec3": ["-n", "-t", "0"], "nsec3-500": ["-n", "-t", "500"], "opt-out": ["-n", "-t", "0", "-p"],
+}  # fmt: skip
 TLSA = re.compile(r"\bTLSA\s+(\d+)\s+(\d+)\s+(\d+)\s+([@^]\S+|random)")
 DIGEST_OCTETS = {0: 91, 1: 32, 2: 64}
 
@@ -86,8 +88,8 @@ class Dns:
     answers: list[dict[str, object]] = field(default_factory=list)  # for nameserver.py
     behaviours: list[dict[str, str]] = field(default_factory=list)
 
-    def make_key(self, zone: str) -> Keys:
-        base = run("ldns-keygen", "-a", "ECDSAP256SHA256", "-k", zone, cwd=self.directory).strip()
+    def make_key(self, zone: str, algorithm: str = "ECDSAP256SHA256") -> Keys:
+        base = run("ldns-keygen", "-a", algorithm, "-b", "2048", "-k", zone, cwd=self.directory).strip()
         ds = run("ldns-key2ds", "-n", "-2", f"{base}.key", cwd=self.directory).strip()
         return Keys(base, ds, (self.directory / f"{base}.key").read_text())
 
@@ -116,11 +118,14 @@ class Dns:
             raise RuntimeError(f"no signature over {owner} {rrtype} to corrupt in {path.name}")
         path.write_text(text)
 
-    def replace_signature(self, path: Path, owner: str, rrtype: str, other: str) -> None:
-        """The signature of one RRset as it stands in another signing of the zone; none there: it is taken away."""
+    def replace_signature(self, path: Path, owner: str, rrtype: str, other: str, keep: bool) -> None:
+        """The signature of one RRset as it stands in another signing of the zone; none there: it is taken away.
+
+        `keep`: the good one stays as well.
+        """
         pattern = re.compile(rf"^{re.escape(owner)}\.\s+\d+\s+IN\s+RRSIG\s+{rrtype}\s.*\n", re.M | re.I)
         found = pattern.search(other)
-        text, count = pattern.subn(found[0] if found else "", path.read_text())
+        text, count = pattern.subn(lambda m: (found[0] if found else "") + (m[0] if keep else ""), path.read_text())
         if count != 1:
             raise RuntimeError(f"{count} signatures over {owner} {rrtype} to replace in {path.name}")
         path.write_text(text)
@@ -160,7 +165,7 @@ class Dns:
             records += f"{name} NS lame.example.\n{self.make_key(f'{scenario.absolute(name)}.').ds}\n"
         path = self.write(zone, f"ns.{zone}", records)
         if scenario.signed or scenario.ds != "none":
-            self.keys[zone] = self.make_key(zone)
+            self.keys[zone] = self.make_key(zone, scenario.algorithm)
         if scenario.signed:
             unsigned = path.read_text()
             self.sign(zone, path, scenario.denial)
@@ -171,7 +176,7 @@ class Dns:
                     other.write_text(unsigned)
                     self.sign(zone, other, scenario.denial, WINDOWS[kind])
                 signed = other.read_text() if kind in WINDOWS else ""
-                self.replace_signature(path, scenario.absolute(name), rrtype, signed)
+                self.replace_signature(path, scenario.absolute(name), rrtype, signed, keep=kind == "expired-too")
         for entry in scenario.corrupt:
             name, rrtype = entry.split()
             self.corrupt(path, scenario.absolute(name), rrtype)
