@@ -81,9 +81,14 @@ def check_receivers(world: World, row: Row, got: Outcome) -> None:
         # Only there, and in clear only where the table says so, may an envelope be seen.
         met = got.outcome == "delivered" and host["fqdn"] == takes
         sni = full_name(row, wanted["sni"]) if "sni" in wanted else host["fqdn"]
+        hops = [hop["decision"] for hop in got.trace["hops"] if hop["host"] == host["fqdn"]]
+        forced = any(decision.get("tls_required") for decision in hops)
         for event in events:
+            said = f"{host['fqdn']} was sent '{event['text']}' (encrypted: {event['tls']})"
             if event["event"] == "command" and event["text"].upper().startswith(ENVELOPE):
-                require(met and event["tls"] == (got.level != "none"), f"{host['fqdn']} was sent '{event['text']}' (encrypted: {event['tls']})")
+                require(met and event["tls"] == (got.level != "none"), said)
+            if event["event"] == "command" and event["text"].upper().startswith("HELO"):
+                require(not forced, said)  # it would give up STARTTLS [TLS-02]
             if event["event"] == "tls" and "sni=" in event["text"]:
                 require(event["text"].endswith(f"sni={sni}"), f"the SNI is not {sni}: {event['text']}")
     recipient = f"user@{row['recipient']}"
@@ -123,7 +128,8 @@ def check(number: int, world: World) -> None:
 def register() -> None:
     rows = [row for row in read_tables() if "expect" in row]
     for row in sorted(rows, key=lambda row: row["number"]):
-        title = f"{row['number']} {row['title']} [{' '.join(row.get('rows', []))}]"
+        proven = " ".join(row.get("rows", []))
+        title = f"{row['number']} {row['title']}" + (f" [{proven}]" if proven else "")
         TESTS.append(Test(title, partial(check, row["number"])))
 
 
