@@ -159,9 +159,13 @@ struct StsSettings {
     std::string ca_file;  ///< empty: tls.ca_file
     Millis fetch_timeout = std::chrono::seconds(60);
     std::uint64_t max_policy_size = 64ULL << 10;
+    bool require_content_type = true;  ///< false: a policy without a media type counts too (AMB-14)
     Millis retry_after = std::chrono::minutes(5);  ///< no new fetch for the same (domain, id) before
     Millis refresh_after = std::chrono::hours(24);
-    unsigned max_fetches = 50;  ///< at once
+    unsigned max_id_changes = 3;  ///< that a delivery waits for within `id_change_window`, of one domain
+    Millis id_change_window = std::chrono::hours(1);
+    unsigned max_fetches = 50;            ///< at once
+    unsigned max_waiting_fetches = 1000;  ///< beyond those; more are not waited for
     unsigned max_cached = 100000;
     std::vector<IpNetwork> forbidden_networks;  ///< default: as in [delivery]
     bool operator==(const StsSettings&) const = default;

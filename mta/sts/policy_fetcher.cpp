@@ -23,6 +23,8 @@ using security::StsFetchFailure;
 
 constexpr std::uint32_t max_header = 16 * 1024;
 constexpr std::size_t max_addresses = 4;
+/// Wire format: one protocol (RFC 7301 §3.1).
+constexpr std::string_view alpn = "\x08http/1.1";
 
 FetchOutcome failed(ResultType type, std::string reason) {
     return tl::unexpected(StsFetchFailure{type, std::move(reason)});
@@ -30,6 +32,24 @@ FetchOutcome failed(ResultType type, std::string reason) {
 
 FetchOutcome fetch_error(std::string reason) {
     return failed(ResultType::sts_policy_fetch_error, std::move(reason));
+}
+
+/// One of each family in turn: a family that is not routed must not use up all that is tried.
+std::vector<IpAddress> take_turns(const std::vector<IpAddress>& first, const std::vector<IpAddress>& second) {
+    std::vector<IpAddress> out;
+    for (std::size_t i = 0; i < std::max(first.size(), second.size()); ++i)
+        for (const std::vector<IpAddress>* family : {&first, &second})
+            if (i < family->size() && out.size() < max_addresses) out.push_back((*family)[i]);
+    return out;
+}
+
+/// TLS of a client that talks HTTP to `host`.
+bool set_up(SSL* ssl, const Domain& host) {
+    // A body that ends without close_notify may have been cut on the way.
+    SSL_clear_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
+    return set_sni(ssl, host.str()) && SSL_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 &&
+           SSL_set_alpn_protos(ssl, reinterpret_cast<const unsigned char*>(alpn.data()),
+                               static_cast<unsigned>(alpn.size())) == 0;
 }
 
 std::string_view view(beast::string_view text) {
@@ -64,7 +84,8 @@ Async<Result<FetchOutcome>> PolicyFetcher::fetch_from(Domain host) {
 }
 
 Async<Result<std::vector<IpAddress>>> PolicyFetcher::addresses_of(Domain host) {
-    std::vector<IpAddress> out;
+    std::vector<IpAddress> v6;
+    std::vector<IpAddress> v4;
     std::string why = fmt::format("{} has no address", host);
     for (const RrType type : {RrType::aaaa, RrType::a}) {
         resolver::Question question{host.str(), type};
@@ -73,32 +94,49 @@ Async<Result<std::vector<IpAddress>>> PolicyFetcher::addresses_of(Domain host) {
             why = fmt::format("the {} lookup of {} failed: {}", to_string(type), host, answer.why);
         for (const auto& octets : answer.rdata) {
             const Result<IpAddress> address = security::parse_address_rdata(octets);
-            if (!address || out.size() >= max_addresses) continue;
-            // Checked on the address itself, whatever name led to it [STS-78].
-            if (any_contains(settings_.forbidden_networks, *address))
-                why = fmt::format("{} has the address {}, which mta_sts.forbidden_networks forbids", host,
-                                  address->str());
-            else
-                out.push_back(*address);
+            if (!address) continue;
+            std::vector<IpAddress>& family = address->is_v4() ? v4 : v6;
+            // Those that are forbidden take no place of those that are not.
+            if (const Result<void> allowed = check_address(host, *address); !allowed)
+                why = allowed.error().text;
+            else if (family.size() < max_addresses)
+                family.push_back(*address);
         }
     }
+    std::vector<IpAddress> out = take_turns(v6, v4);
     if (out.empty()) co_return fail(Errc::unavailable, why);
     co_return out;
+}
+
+Result<void> PolicyFetcher::check_address(const Domain& host, const IpAddress& address) const {
+    if (!any_contains(settings_.forbidden_networks, address)) return {};
+    return fail(
+        Errc::unavailable,
+        fmt::format("{} has the address {}, which mta_sts.forbidden_networks forbids", host, address.str()));
 }
 
 Async<Result<FetchOutcome>> PolicyFetcher::get(Domain host, IpAddress address) {
     const asio::any_io_executor executor = co_await asio::this_coro::executor;
     beast::ssl_stream<beast::tcp_stream> stream(executor, tls_.context());
-    beast::get_lowest_layer(stream).expires_never();  // the caller's deadline is over all of it
-    // A body that ends without close_notify may have been cut on the way.
-    SSL_clear_options(stream.native_handle(), SSL_OP_IGNORE_UNEXPECTED_EOF);
-    if (!set_sni(stream.native_handle(), host.str())) co_return fetch_error("the SNI cannot be set");
+    if (!set_up(stream.native_handle(), host)) co_return fetch_error("OpenSSL refuses the TLS profile");
+    beast::tcp_stream& tcp = beast::get_lowest_layer(stream);
     const asio::ip::tcp::endpoint target = to_asio({.address = address, .port = settings_.port});
-    const auto [connect_error] =
-        co_await beast::get_lowest_layer(stream).async_connect(target, asio::as_tuple(asio::use_awaitable));
+    // The socket's own address, right before and right after it connects, whatever name and list led here
+    // [STS-78].
+    const Result<void> allowed = check_address(host, from_asio(target).address);
+    if (!allowed) co_return tl::unexpected(allowed.error());
+    tcp.expires_after(settings_.fetch_timeout / max_addresses);
+    const auto [connect_error] = co_await tcp.async_connect(target, asio::as_tuple(asio::use_awaitable));
     if (connect_error)
         co_return fail(Errc::unavailable,
                        fmt::format("connect to {}: {}", address.str(), connect_error.message()));
+    boost::system::error_code gone;
+    const asio::ip::tcp::endpoint peer = tcp.socket().remote_endpoint(gone);
+    if (gone)
+        co_return fail(Errc::unavailable, fmt::format("connect to {}: {}", address.str(), gone.message()));
+    const Result<void> reached = check_address(host, from_asio(peer).address);
+    if (!reached) co_return tl::unexpected(reached.error());
+    tcp.expires_never();  // the caller's deadline is over all of it
     const auto [tls_error] =
         co_await stream.async_handshake(asio::ssl::stream_base::client, asio::as_tuple(asio::use_awaitable));
     if (tls_error)
@@ -125,10 +163,12 @@ Async<Result<FetchOutcome>> PolicyFetcher::get(Domain host, IpAddress address) {
         co_await http::async_read(stream, buffer, parser, asio::as_tuple(asio::use_awaitable));
     if (read_error)
         co_return fetch_error(fmt::format("HTTP response: {}", security::printable(read_error.message())));
-    http::response<http::string_body> response = parser.release();
-    co_return judge_policy_response(response.result_int(), view(response[http::field::content_type]),
-                                    view(response[http::field::content_encoding]), std::move(response.body()),
-                                    settings_.max_policy_size);
+    http::response<http::string_body> message = parser.release();
+    PolicyResponse response{.status = message.result_int(),
+                            .content_type = view(message[http::field::content_type]),
+                            .content_encoding = view(message[http::field::content_encoding]),
+                            .body = std::move(message.body())};
+    co_return judge_policy_response(std::move(response), settings_);
 }
 
 }  // namespace sealpost

@@ -29,25 +29,27 @@ bool is_text_plain(std::string_view content_type) {
 
 }  // namespace
 
-FetchOutcome judge_policy_response(unsigned status, std::string_view content_type,
-                                   std::string_view content_encoding, std::string body,
-                                   std::size_t max_size) {
+FetchOutcome judge_policy_response(PolicyResponse response, const StsSettings& settings) {
+    const unsigned status = response.status;
     if (status >= 300 && status < 400)
         return failed(ResultType::sts_policy_fetch_error,
                       fmt::format("HTTP {}: a redirect is not followed", status));
     if (status != 200) return failed(ResultType::sts_policy_fetch_error, fmt::format("HTTP {}", status));
-    if (!content_encoding.empty() && lower(content_encoding) != "identity")
+    if (!response.content_encoding.empty() && lower(response.content_encoding) != "identity")
         return failed(ResultType::sts_policy_fetch_error, "the body is encoded, which was not asked for");
-    if (!is_text_plain(content_type))
-        return failed(ResultType::sts_policy_invalid, content_type.empty()
-                                                          ? "no Content-Type, text/plain is required"
-                                                          : "the Content-Type is not text/plain");
-    if (body.size() > max_size) return failed(ResultType::sts_policy_fetch_error, "the body is too large");
+    if (response.content_type.empty()) {
+        if (settings.require_content_type)
+            return failed(ResultType::sts_policy_invalid, "no Content-Type, text/plain is required");
+    } else if (!is_text_plain(response.content_type)) {
+        return failed(ResultType::sts_policy_invalid, "the Content-Type is not text/plain");
+    }
+    if (response.body.size() > settings.max_policy_size)
+        return failed(ResultType::sts_policy_fetch_error, "the body is too large");
     security::StsPolicyLimits limits;
-    limits.max_octets = max_size;
-    Result<security::StsPolicy> policy = security::parse_sts_policy(body, limits);
+    limits.max_octets = settings.max_policy_size;
+    Result<security::StsPolicy> policy = security::parse_sts_policy(response.body, limits);
     if (!policy) return failed(ResultType::sts_policy_invalid, policy.error().text);
-    return FetchedPolicy{std::move(body), std::move(*policy)};
+    return FetchedPolicy{std::move(response.body), std::move(*policy)};
 }
 
 }  // namespace sealpost

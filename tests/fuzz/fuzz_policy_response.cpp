@@ -31,9 +31,13 @@ bool starts_with_text_plain(std::string_view type) {
            });
 }
 
-void check(unsigned status, std::string_view type, std::string_view encoding, std::string_view body) {
+void check(unsigned status, std::string_view type, std::string_view encoding, std::string_view body,
+           bool require_type = true) {
+    sealpost::StsSettings settings;
+    settings.max_policy_size = limit;
+    settings.require_content_type = require_type;
     const sealpost::FetchOutcome outcome =
-        sealpost::judge_policy_response(status, type, encoding, std::string(body), limit);
+        sealpost::judge_policy_response({status, type, encoding, std::string(body)}, settings);
     if (!outcome) {
         const auto& failure = outcome.error();
         require(failure.type == ResultType::sts_policy_fetch_error ||
@@ -42,7 +46,8 @@ void check(unsigned status, std::string_view type, std::string_view encoding, st
         for (const char c : failure.reason) require(c >= 0x20 && c < 0x7f);
         return;
     }
-    require(status == 200 && starts_with_text_plain(type) && body.size() <= limit);
+    require(status == 200 && body.size() <= limit);
+    require(starts_with_text_plain(type) || (type.empty() && !require_type));
     require(encoding.empty() || encoding.size() == std::string_view("identity").size());
     require(outcome->body == body);
     const auto policy = sealpost::security::parse_sts_policy(body);
@@ -60,6 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view encoding = take_line(rest);
     check(status, type, encoding, rest);
     check(200, type, encoding, rest);
+    check(200, type, encoding, rest, false);
     check(200, "text/plain", "", rest);
     return 0;
 }

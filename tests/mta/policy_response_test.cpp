@@ -14,8 +14,14 @@ std::string policy_body() {
     return "version: STSv1\r\nmode: enforce\r\nmx: mx.example.net\r\nmax_age: 604800\r\n";
 }
 
+FetchOutcome judge_body(std::string body, std::size_t max_size = limit) {
+    StsSettings settings;
+    settings.max_policy_size = max_size;
+    return judge_policy_response({200, "text/plain", "", std::move(body)}, settings);
+}
+
 FetchOutcome judge(unsigned status, std::string_view type = "text/plain", std::string_view encoding = {}) {
-    return judge_policy_response(status, type, encoding, policy_body(), limit);
+    return judge_policy_response({status, type, encoding, policy_body()}, {});
 }
 
 void check_failed(const FetchOutcome& outcome, ResultType type, std::string_view words) {
@@ -73,6 +79,14 @@ TEST_SUITE("mta/sts/policy_response") {
         check_failed(judge(200, ""), ResultType::sts_policy_invalid, "no Content-Type");
     }
 
+    TEST_CASE("the setting lets a missing media type pass and no wrong one [STS-24 AMB-14]") {
+        StsSettings lenient;
+        lenient.require_content_type = false;
+        CHECK(judge_policy_response({200, "", "", policy_body()}, lenient));
+        check_failed(judge_policy_response({200, "text/html", "", policy_body()}, lenient),
+                     ResultType::sts_policy_invalid, "not text/plain");
+    }
+
     TEST_CASE("an encoded body is refused since none was asked for") {
         for (const std::string_view encoding : {"gzip", "br", "deflate", "identity, gzip", "x"}) {
             CAPTURE(encoding);
@@ -88,9 +102,8 @@ TEST_SUITE("mta/sts/policy_response") {
             std::string body = policy_body();
             body += "pad: " + std::string(size - body.size() - 7, 'p') + "\r\n";
             REQUIRE(body.size() == size);
-            CHECK(judge_policy_response(200, "text/plain", "", body, size));
-            check_failed(judge_policy_response(200, "text/plain", "", body, size - 1),
-                         ResultType::sts_policy_fetch_error, "too large");
+            CHECK(judge_body(body, size));
+            check_failed(judge_body(body, size - 1), ResultType::sts_policy_fetch_error, "too large");
         }
     }
 
@@ -99,8 +112,7 @@ TEST_SUITE("mta/sts/policy_response") {
                                             "version: STSv2\nmode: enforce\nmx: mx.example.net\nmax_age: 1\n",
                                             "version: STSv1\nmode: enforce\nmax_age: 86400\n"}) {
             CAPTURE(body);
-            const FetchOutcome outcome =
-                judge_policy_response(200, "text/plain", "", std::string(body), limit);
+            const FetchOutcome outcome = judge_body(std::string(body));
             REQUIRE_FALSE(outcome);
             CHECK(outcome.error().type == ResultType::sts_policy_invalid);
             CHECK_FALSE(outcome.error().reason.empty());
@@ -110,8 +122,7 @@ TEST_SUITE("mta/sts/policy_response") {
     TEST_CASE("no reason repeats octets of the response that cannot be printed") {
         const std::string hostile("text/html\r\n\x1b[2J\0)", 16);
         for (const FetchOutcome& outcome :
-             {judge(200, hostile), judge(200, "text/plain", hostile),
-              judge_policy_response(200, "text/plain", "", "\x1b[2J: \xff\r\n", limit)}) {
+             {judge(200, hostile), judge(200, "text/plain", hostile), judge_body("\x1b[2J: \xff\r\n")}) {
             REQUIRE_FALSE(outcome);
             for (const char c : outcome.error().reason) CHECK((c >= 0x20 && c < 0x7f));
         }

@@ -55,15 +55,23 @@ void send(std::string_view text) {
     }
 }
 
-DnsAnswer find(const std::vector<DnsAnswer>& answers, const resolver::Question& question) {
+DnsAnswer find(std::vector<DnsAnswer>& answers, const resolver::Question& question) {
     DnsAnswer denial;
     denial.name = denial.canonical = question.name;
     denial.type = question.type;
     denial.status = security::DnsStatus::insecure;
     denial.data = DnsData::nxdomain;
-    for (const DnsAnswer& answer : answers) {
+    for (auto at = answers.begin(); at != answers.end(); ++at) {
+        const DnsAnswer& answer = *at;
         if (answer.name != question.name) continue;
-        if (answer.type == question.type) return answer;
+        if (answer.type == question.type) {
+            DnsAnswer found = answer;
+            const bool another = std::any_of(at + 1, answers.end(), [&](const DnsAnswer& later) {
+                return later.name == question.name && later.type == question.type;
+            });
+            if (another) answers.erase(at);
+            return found;
+        }
         denial.status = answer.status;
         denial.data = DnsData::nodata;
     }
@@ -133,6 +141,27 @@ void Zone::a(const std::string& name, const std::string& address) {
     DnsAnswer out = answer(name, RrType::a);
     const IpAddress parsed = IpAddress::parse(address).value();
     out.rdata.emplace_back(parsed.bytes().begin(), parsed.bytes().end());
+    add(std::move(out));
+}
+
+void Zone::aaaa(const std::string& name, const std::string& address) {
+    DnsAnswer out = answer(name, RrType::aaaa);
+    const IpAddress parsed = IpAddress::parse(address).value();
+    out.rdata.emplace_back(parsed.bytes().begin(), parsed.bytes().end());
+    add(std::move(out));
+}
+
+void Zone::more(const std::string& name, const std::string& address) {
+    const IpAddress parsed = IpAddress::parse(address).value();
+    if (answers_.back().name == name)
+        answers_.back().rdata.emplace_back(parsed.bytes().begin(), parsed.bytes().end());
+}
+
+void Zone::txt(const std::string& name, const std::string& text) {
+    DnsAnswer out = answer(name, RrType::txt);
+    std::vector<std::uint8_t> rdata{static_cast<std::uint8_t>(text.size())};
+    rdata.insert(rdata.end(), text.begin(), text.end());
+    out.rdata.push_back(std::move(rdata));
     add(std::move(out));
 }
 
