@@ -135,7 +135,20 @@ ALTER TABLE message ADD COLUMN tls INTEGER NOT NULL DEFAULT 0;
 PRAGMA user_version = 2;
 )sql";
 
-constexpr std::array migrations{migration_1, migration_2};
+// When a policy is fetched again is decided once, when the last fetch ended, so that what is due is an index
+// lookup. refresh_at = 0: due at once, which is also right for the rows of schema 1 and 2.
+constexpr const char* migration_3 = R"sql(
+ALTER TABLE sts_policy ADD COLUMN refresh_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sts_policy ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sts_policy ADD COLUMN failing_since INTEGER;
+DROP INDEX sts_policy_refresh;
+CREATE INDEX sts_policy_refresh ON sts_policy (refresh_at);
+CREATE INDEX sts_policy_failing ON sts_policy (mode, expires_at) WHERE failures > 0;
+
+PRAGMA user_version = 3;
+)sql";
+
+constexpr std::array migrations{migration_1, migration_2, migration_3};
 static_assert(migrations.size() == schema_version);
 
 tl::unexpected<Error> newer(const std::filesystem::path& file, std::int64_t version) {

@@ -26,7 +26,14 @@ std::string body(const std::string& mode, int max_age = 86400) {
 
 Result<void> put(Store& store, const std::string& name, const std::string& text, Time at = noon) {
     const auto policy = value(security::parse_sts_policy(text));
-    return committed(store, [&] { return store.sts_cache().put(domain(name), "id1", text, policy, at); });
+    return committed(store,
+                     [&] { return store.sts_cache().put(domain(name), "id1", text, policy, at, {}, 0.0); });
+}
+
+std::optional<CachedStsPolicy> fail_fetch(Store& store, const std::string& name, const std::string& why,
+                                          Time at) {
+    return value(
+        committed(store, [&] { return store.sts_cache().note_failure(domain(name), why, at, {}, 0.0); }));
 }
 
 std::optional<CachedStsPolicy> get(Store& store, const std::string& name, Time at = noon) {
@@ -60,9 +67,7 @@ TEST_SUITE("queue/sts_cache") {
         TempDirectory dir;
         Store store = open_store(dir);
         REQUIRE(put(store, "example.net", body("enforce")));
-        REQUIRE(committed(store, [&] {
-            return store.sts_cache().note_failure(domain("example.net"), "connection refused", noon + 1h);
-        }));
+        REQUIRE(fail_fetch(store, "example.net", "connection refused", noon + 1h));
         auto cached = get(store, "example.net");
         REQUIRE(cached);
         CHECK(cached->policy.mode == security::StsMode::enforce);
@@ -111,19 +116,106 @@ TEST_SUITE("queue/sts_cache") {
         CHECK(get(store, "late.example", noon + 25h));
     }
 
-    TEST_CASE("policies not fetched for a day are listed for a refresh once a try [STS-53]") {
+    TEST_CASE("policies are due for a refresh a day after the fetch and after a failure soon [STS-53]") {
         TempDirectory dir;
         Store store = open_store(dir);
         REQUIRE(put(store, "old.example", body("enforce", 864000)));
         REQUIRE(put(store, "new.example", body("enforce", 864000), noon + 20h));
-        auto page = value(store.sts_cache().fetched_before(noon + 1h, 10, noon + 24h));
+        CHECK(value(store.sts_cache().next_due(noon + 20h)) == noon + 24h);
+        CHECK(value(store.sts_cache().due(10, noon + 24h - 1ms)).policies.empty());
+        auto page = value(store.sts_cache().due(10, noon + 24h));
         REQUIRE(page.policies.size() == 1);
         CHECK(page.policies[0].domain.str() == "old.example");
-        REQUIRE(committed(store, [&] {
-            return store.sts_cache().note_failure(domain("old.example"), "timeout", noon + 24h);
-        }));
-        CHECK(value(store.sts_cache().fetched_before(noon + 1h, 10, noon + 24h)).policies.empty());
+        CHECK(value(store.sts_cache().due(1, noon + 48h)).policies.size() == 1);
+        CHECK_FALSE(value(store.sts_cache().due(1, noon + 48h)).next);
+
+        const auto noted = fail_fetch(store, "old.example", "timeout", noon + 24h);
+        REQUIRE(noted);
+        CHECK(noted->refresh_at == noon + 24h + 5min);
+        CHECK(value(store.sts_cache().due(10, noon + 24h)).policies.empty());
+        CHECK(value(store.sts_cache().due(10, noon + 24h + 5min)).policies.size() == 1);
+        REQUIRE(put(store, "old.example", body("enforce", 864000), noon + 25h));
+        CHECK(value(store.sts_cache().due(10, noon + 44h - 1ms)).policies.empty());
         CHECK(value(store.sts_cache().list("", 10, noon + 24h)).policies.size() == 2);
+        // An expired one is nothing to refresh.
+        CHECK(value(store.sts_cache().due(10, noon + 24h * 30)).policies.empty());
+        CHECK_FALSE(value(store.sts_cache().next_due(noon + 24h * 30)));
+    }
+
+    TEST_CASE("policies of a database without refresh times are kept and refreshed at once [STS-50 STS-53]") {
+        TempDirectory dir;
+        {
+            Store store = open_store(dir);
+            REQUIRE(put(store, "example.net", body("enforce", 864000)));
+        }
+        {
+            Database db = value(Database::open(dir.database(), Database::Mode::read_write));
+            REQUIRE(
+                db.exec("DROP INDEX sts_policy_refresh; DROP INDEX sts_policy_failing;"
+                        "ALTER TABLE sts_policy DROP COLUMN refresh_at;"
+                        "ALTER TABLE sts_policy DROP COLUMN failures;"
+                        "ALTER TABLE sts_policy DROP COLUMN failing_since;"
+                        "CREATE INDEX sts_policy_refresh ON sts_policy (fetched_at);"
+                        "PRAGMA user_version = 1"));
+        }
+        Store store = open_store(dir, noon + 1h);
+        CHECK(get(store, "example.net", noon + 1h)->expires_at == noon + 240h);
+        CHECK(value(store.sts_cache().due(10, noon + 1h)).policies.size() == 1);
+    }
+
+    TEST_CASE("since when a refresh fails outlives a restart and ends with a success [STS-54]") {
+        TempDirectory dir;
+        {
+            Store store = open_store(dir);
+            REQUIRE(put(store, "example.net", body("enforce", 864000)));
+            REQUIRE(fail_fetch(store, "example.net", "HTTP 404", noon + 24h));
+        }
+        Store store = open_store(dir, noon + 25h);
+        const auto noted = fail_fetch(store, "example.net", "HTTP 500", noon + 26h);
+        REQUIRE(noted);
+        CHECK(noted->failures == 2);
+        CHECK(noted->failing_since == noon + 24h);
+        CHECK(noted->last_failure == noon + 26h);
+        const auto state = get(store, "example.net", noon + 26h)->refresh_state();
+        CHECK(state.failures == 2);
+        CHECK(state.failing_since == noon + 24h);
+        CHECK(state.last_try == noon + 26h);
+        CHECK(state.expires == noon + 240h);
+        REQUIRE(put(store, "example.net", body("enforce", 864000), noon + 27h));
+        CHECK(get(store, "example.net", noon + 27h)->failures == 0);
+        CHECK_FALSE(get(store, "example.net", noon + 27h)->failing_since);
+        CHECK_FALSE(fail_fetch(store, "nobody.example", "HTTP 404", noon));
+    }
+
+    TEST_CASE("the counts are of what is in force and fails where that matters [STS-54]") {
+        TempDirectory dir;
+        Store store = open_store(dir);
+        for (const char* mode : {"none", "testing", "enforce"})
+            for (const char* name : {"good", "failing"}) {
+                const std::string domain = std::string(name) + "." + mode + ".example";
+                REQUIRE(put(store, domain, body(mode)));
+                if (name[0] == 'f') REQUIRE(fail_fetch(store, domain, "HTTP 404", noon + 1h));
+            }
+        REQUIRE(put(store, "short.example", body("enforce", 60)));
+        const StsCounts counts = value(store.sts_cache().counts(noon + 1h));
+        CHECK(counts.cached == 6);
+        CHECK(counts.enforced == 2);
+        CHECK(counts.refresh_failing == 2);
+        CHECK(value(store.sts_cache().counts(noon)).enforced == 3);
+    }
+
+    TEST_CASE("a clock that is set back while we run prolongs nothing and stops no refresh [STS-56]") {
+        TempDirectory dir;
+        Store store = open_store(dir);
+        REQUIRE(put(store, "fresh.example", body("enforce", 864000)));
+        REQUIRE(put(store, "failing.example", body("enforce", 864000), noon - 9h));
+        REQUIRE(fail_fetch(store, "failing.example", "timeout", noon));
+        const Time back = noon - 8h;
+        REQUIRE(committed(store, [&] { return store.sts_cache().mend_clock(back); }));
+        CHECK(get(store, "fresh.example", back)->expires_at == back + 240h);
+        CHECK(get(store, "failing.example", back)->expires_at == noon - 9h + 240h);
+        CHECK(get(store, "failing.example", back)->failing_since == back);
+        CHECK(value(store.sts_cache().due(10, back)).policies.size() == 2);
     }
 
     TEST_CASE("the list goes on after a full page and passes over expired policies") {

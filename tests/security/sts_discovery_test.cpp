@@ -25,6 +25,7 @@ StsMemory cached(StsMode mode, std::string id = "old") {
     StsMemory memory;
     memory.policy = policy(mode);
     memory.id = std::move(id);
+    memory.fetched_at = now - std::chrono::hours(23);
     memory.expires = now + std::chrono::hours(1);
     return memory;
 }
@@ -43,8 +44,8 @@ DnsAnswer txt(const std::vector<std::string>& records, DnsStatus status = DnsSta
     return found("_mta-sts.example.org", RrType::txt, status, rdata);
 }
 
-StsStep step(const DnsAnswer& answer, const StsMemory& memory = {}) {
-    return decide_sts_step(answer, memory, now, minutes(5));
+StsStep step(const DnsAnswer& answer, const StsMemory& memory = {}, StsUrgency urgency = StsUrgency::normal) {
+    return decide_sts_step(answer, memory, now, {}, urgency);
 }
 
 }  // namespace
@@ -94,7 +95,8 @@ TEST_SUITE("security/sts_discovery") {
                 const StsStep s = step(txt(row.records, status));
                 CHECK(s.txt == row.txt);
                 CHECK(s.id == row.id);
-                CHECK(s.fetch == (row.txt == StsTxt::found));  // STS-17: nothing is cached
+                CHECK((s.fetch == StsFetch::first) ==
+                      (row.txt == StsTxt::found));  // STS-17: nothing is cached
                 CHECK(s.why.empty() == (row.txt == StsTxt::found));
             }
         }
@@ -128,7 +130,7 @@ TEST_SUITE("security/sts_discovery") {
             CAPTURE(row.rule);
             const StsStep bare = step(row.answer);
             CHECK(bare.txt == row.txt);
-            CHECK_FALSE(bare.fetch);
+            CHECK(bare.fetch == StsFetch::no);
             const StsState without = sts_from_memory(bare, {});
             CHECK(without.origin == StsOrigin::none);
             CHECK_FALSE(without.policy);
@@ -156,21 +158,21 @@ TEST_SUITE("security/sts_discovery") {
     TEST_CASE("the same id is not fetched again and another one is [STS-15 STS-51 STS-52]") {
         const StsMemory memory = cached(StsMode::enforce, "20261122");
         const StsStep same = step(txt({"v=STSv1; id=20261122;"}), memory);
-        CHECK_FALSE(same.fetch);
+        CHECK(same.fetch == StsFetch::no);
         const StsState state = sts_from_memory(same, memory);
         CHECK(state.origin == StsOrigin::cached);
         CHECK(state.enforced());
         CHECK_FALSE(state.failure);
         // STS-15: neither older nor newer, only different; case counts too.
         for (const char* id : {"20261121", "20261123", "2026112", "a", "A"})
-            CHECK(step(txt({fmt::format("v=STSv1; id={};", id)}), memory).fetch);
-        CHECK(step(txt({"v=STSv1; id=AB;"}), cached(StsMode::enforce, "ab")).fetch);
+            CHECK(step(txt({fmt::format("v=STSv1; id={};", id)}), memory).fetch == StsFetch::first);
+        CHECK(step(txt({"v=STSv1; id=AB;"}), cached(StsMode::enforce, "ab")).fetch == StsFetch::first);
     }
 
     TEST_CASE("a fetched policy replaces the cached one at once also if it is weaker [STS-52 STS-55]") {
         const StsMemory memory = cached(StsMode::enforce);
         const StsStep s = step(txt({"v=STSv1; id=new;"}), memory);
-        REQUIRE(s.fetch);
+        REQUIRE(s.fetch == StsFetch::first);
         for (const StsMode mode : {StsMode::none, StsMode::testing, StsMode::enforce}) {
             const StsState state = sts_from_fetch(s, policy(mode), now);
             CHECK(state.origin == StsOrigin::fetched);
@@ -223,8 +225,8 @@ TEST_SUITE("security/sts_discovery") {
             for (const StsMemory& memory : {StsMemory{}, cached(StsMode::enforce)}) {
                 const StsMemory failed = with_failure(memory, row.failed_id, row.at);
                 const StsStep s = step(answer, failed);
-                CHECK(s.fetch == row.fetch);
-                if (s.fetch) continue;
+                CHECK((s.fetch == StsFetch::first) == row.fetch);
+                if (row.fetch) continue;
                 const StsState state = sts_from_memory(s, failed);
                 CHECK(state.origin == (memory.policy ? StsOrigin::cached : StsOrigin::none));
                 CHECK(state.enforced() == memory.policy.has_value());
@@ -237,8 +239,127 @@ TEST_SUITE("security/sts_discovery") {
         // STS-51: an old failure of the id that is cached by now is nothing.
         const StsMemory mended = with_failure(cached(StsMode::enforce, "new"), "new", now);
         const StsStep s = step(answer, mended);
-        CHECK_FALSE(s.fetch);
+        CHECK(s.fetch == StsFetch::no);
         CHECK_FALSE(sts_from_memory(s, mended).failure);
+    }
+
+    TEST_CASE(
+        "an id that is another one at every question costs three fetches an hour and no more [STS-51 "
+        "STS-52]") {
+        struct Row {
+            std::string rule;
+            std::vector<StsClock> fetches;
+            StsClock fetched_at;
+            StsFetch fetch;
+        };
+        const StsClock long_ago = now - minutes(30);
+        for (const Row& row :
+             {Row{"the third change", {now - minutes(2), now - minutes(1)}, long_ago, StsFetch::first},
+              Row{"the fourth", {now - minutes(3), now - minutes(2), now}, now, StsFetch::no},
+              Row{"the fourth and the policy is old",
+                  {long_ago, long_ago, long_ago},
+                  long_ago,
+                  StsFetch::background},
+              Row{"exactly as old as a retry",
+                  {long_ago, long_ago, long_ago},
+                  now - minutes(5),
+                  StsFetch::background},
+              Row{"the window has passed", {now - minutes(60), now, now}, now, StsFetch::first},
+              Row{"a clock set back counts nothing", {now, now, now + minutes(1)}, now, StsFetch::first}}) {
+            CAPTURE(row.rule);
+            StsMemory memory = cached(StsMode::enforce);
+            memory.fetches = row.fetches;
+            memory.fetched_at = row.fetched_at;
+            const StsStep s = step(txt({"v=STSv1; id=new;"}), memory);
+            CHECK(s.fetch == row.fetch);
+            CHECK(step(txt({"v=STSv1; id=old;"}), memory).fetch == StsFetch::no);
+            // Before the message is given up, nothing that saves effort counts [STS-68].
+            CHECK(step(txt({"v=STSv1; id=new;"}), memory, StsUrgency::final).fetch == StsFetch::first);
+            if (s.fetch == StsFetch::first) continue;
+            const StsState state = sts_from_memory(s, memory);
+            CHECK(state.enforced());  // the cached policy serves, and the mail does not wait
+            CHECK(state.origin == StsOrigin::cached);
+            CHECK(state.why == "the id of the record changes too often");
+            CHECK_FALSE(state.failure);  // nothing failed
+        }
+    }
+
+    TEST_CASE("without a policy every id is fetched unless they all fail [STS-17 STS-27 STS-41]") {
+        const DnsAnswer answer = txt({"v=STSv1; id=new;"});
+        StsMemory memory;
+        memory.fetches = {now, now, now};
+        // A max_age of 0 leaves nothing behind, and each delivery needs its fetch.
+        CHECK(step(answer, memory).fetch == StsFetch::first);
+        memory = with_failure(memory, "other", now - minutes(1));
+        const StsStep s = step(answer, memory);
+        CHECK(s.fetch == StsFetch::no);
+        const StsState state = sts_from_memory(s, memory);
+        CHECK(state.origin == StsOrigin::none);
+        REQUIRE(state.failure);
+        CHECK(state.failure->type == ResultType::sts_webpki_invalid);
+        memory.failed_at = now - minutes(5);
+        CHECK(step(answer, memory).fetch == StsFetch::first);
+    }
+
+    TEST_CASE("the last attempt finds a new policy whatever failed before [STS-68]") {
+        const DnsAnswer answer = txt({"v=STSv1; id=new;"});
+        struct Row {
+            std::string rule;
+            StsClock failed_at;
+            StsFetch fetch;
+        };
+        for (const Row& row : {Row{"failed a minute ago", now - minutes(1), StsFetch::first},
+                               Row{"failed ten seconds ago", now - seconds(10), StsFetch::first},
+                               Row{"failed for the message before", now - seconds(9), StsFetch::no}}) {
+            CAPTURE(row.rule);
+            for (const StsMemory& memory : {StsMemory{}, cached(StsMode::enforce)}) {
+                const StsMemory failed = with_failure(memory, "new", row.failed_at);
+                CHECK(step(answer, failed).fetch == StsFetch::no);
+                CHECK(step(answer, failed, StsUrgency::final).fetch == row.fetch);
+            }
+        }
+        // The same id means the same policy, also now [STS-51].
+        CHECK(step(answer, cached(StsMode::enforce, "new"), StsUrgency::final).fetch == StsFetch::no);
+    }
+
+    TEST_CASE("a policy that has run out is gone and a clock set back prolongs none [STS-41 STS-49 STS-56]") {
+        StsMemory memory = cached(StsMode::enforce);
+        memory.expires = now;
+        expire_sts_memory(memory, now - std::chrono::milliseconds(1));
+        CHECK(memory.policy);
+        expire_sts_memory(memory, now);
+        CHECK_FALSE(memory.policy);
+        CHECK(step(txt({"v=STSv1; id=old;"}), memory).fetch == StsFetch::first);  // the same id is no policy
+
+        memory = cached(StsMode::enforce);
+        memory.fetched_at = now + std::chrono::hours(1000);
+        memory.expires = memory.fetched_at + seconds(86400);
+        expire_sts_memory(memory, now);
+        REQUIRE(memory.policy);
+        CHECK(memory.expires == now + seconds(86400));
+        expire_sts_memory(memory, now + seconds(86400));
+        CHECK_FALSE(memory.policy);
+
+        memory = {};
+        expire_sts_memory(memory, now);
+        CHECK_FALSE(memory.policy);
+    }
+
+    TEST_CASE("of the fetches that a delivery waited for as many are kept as count") {
+        StsMemory memory;
+        for (int i = 0; i < 10; ++i) note_sts_fetch(memory, now + minutes(i), {.max_id_changes = 3});
+        CHECK(memory.fetches == std::vector<StsClock>{now + minutes(7), now + minutes(8), now + minutes(9)});
+    }
+
+    TEST_CASE("a fetch that we could not even start holds mail where nothing is cached [STS-78]") {
+        const StsStep s = step(txt({"v=STSv1; id=new;"}));
+        const StsState unknown = sts_from_no_attempt(s, {}, "too many fetches wait");
+        CHECK(unknown.cache_failed);
+        CHECK_FALSE(unknown.failure);  // the domain has nothing to mend
+        CHECK(unknown.why == "the policy could not be fetched: too many fetches wait");
+        const StsState served = sts_from_no_attempt(s, cached(StsMode::enforce), "too many fetches wait");
+        CHECK_FALSE(served.cache_failed);
+        CHECK(served.enforced());
     }
 
 }  // TEST_SUITE("security/sts_discovery")
