@@ -7,6 +7,13 @@ namespace {
 
 using Result = RecipientOutcome::Result;
 
+/// Before MTA-STS makes a message bounce, its policy is looked for once more and one more attempt is made
+/// (RFC 8461 §5.1). An attempt that began before the deadline and ended after it had no such look [STS-68].
+bool owes_last_attempt(const SettlementInput& in, queue::Held held) {
+    const auto& sts = in.report->trace.sts;
+    return held == queue::Held::by_policy && sts && sts->enforced() && !in.sts_checked;
+}
+
 /// A temporary outcome whose time ran out becomes a final one: 4.x.y is reported as it is, with "expired" in
 /// words.
 queue::RecipientOutcome outcome_of(const SettlementInput& in, const DeliveredRecipient& r, double random,
@@ -28,13 +35,18 @@ queue::RecipientOutcome outcome_of(const SettlementInput& in, const DeliveredRec
             break;
         case Result::deferred: {
             const queue::Held held = r.held_reason.empty() ? queue::Held::no : queue::Held::by_policy;
-            if (queue::give_up(in.message->envelope, held, in.settings->max_age, in.now)) {
+            const bool over = queue::give_up(in.message->envelope, held, in.settings->max_age, in.now);
+            if (over && !owes_last_attempt(in, held)) {
                 out.outcome = queue::Outcome::failed;
                 expired = true;
                 break;
             }
             out.outcome = queue::Outcome::deferred;
             out.held_reason = r.held_reason;
+            if (over) {
+                out.next_attempt = in.now;
+                break;
+            }
             const queue::Time deadline = queue::deadline(in.message->envelope, held, in.settings->max_age);
             out.next_attempt =
                 queue::next_attempt(*in.settings, r.recipient.attempts + 1, in.now, deadline, random);

@@ -1,8 +1,8 @@
 /// \file From the report of a delivery to what becomes true in the store, and the lines that say so.
 ///
 /// Owns     when to try again, when to give up, whom to tell: pure, with clock and chance as arguments.
-/// Source   RFC 5321 §4.5.4.1, §6.1; RFC 3464; DESIGN "a policy failure delays; it never bounces before its
-/// deadline".
+/// Source   RFC 5321 §4.5.4.1, §6.1; RFC 8461 §5.1; RFC 3464; DESIGN "a policy failure delays; it never
+/// bounces before its deadline".
 #pragma once
 #include <functional>
 #include <string>
@@ -25,6 +25,8 @@ struct SettlementInput {
     Millis connecting{};  ///< from then until the transaction
     Millis sending{};
     std::vector<double> random;  ///< one in [0, 1) for each recipient
+    /// This attempt began as the last one, with a look for a newer MTA-STS policy.
+    bool sts_checked = false;
     queue::MessageIdSource* ids = nullptr;
 };
 

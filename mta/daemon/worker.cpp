@@ -5,6 +5,7 @@
 #include "mta/daemon/clock.hpp"
 #include "mta/daemon/log.hpp"
 #include "mta/daemon/settlement.hpp"
+#include "queue/retry.hpp"
 
 namespace sealpost {
 namespace {
@@ -109,8 +110,7 @@ Async<void> Worker::give_back(std::vector<queue::RecipientId> ids) {
 }
 
 Async<bool> Worker::attempt(queue::Delivery delivery) {
-    const queue::Time began = wall_clock();
-    const auto started = std::chrono::steady_clock::now();
+    Attempt now{.began = wall_clock(), .started = std::chrono::steady_clock::now()};
     // The marker is on disk before we connect: a peer that crashes us is recognised afterwards.
     const std::vector<queue::RecipientId> ids = ids_of(delivery);
     const queue::MessageId id = delivery.message;
@@ -132,6 +132,11 @@ Async<bool> Worker::attempt(queue::Delivery delivery) {
         co_return false;
     }
     const queue::StoredMessage message = std::get<queue::StoredMessage>(std::move(*loaded));
+    now.last = queue::give_up(message.envelope, queue::Held::by_policy, context_.settings->queue.max_age,
+                              wall_clock());
+    const Result<Domain> domain = Domain::parse(delivery.domain);
+    // The delivery's own lookup, and those after it, then know the newest policy [STS-68].
+    if (now.last && domain) co_await context_.sts->lookup(*domain, security::StsUrgency::final);
     DelivererContext context;
     context.resolver = context_.resolver;
     context.sts = context_.sts;
@@ -146,12 +151,11 @@ Async<bool> Worker::attempt(queue::Delivery delivery) {
     Deliverer deliverer(std::move(context), delivery, message);
     DeliveryReport report = co_await deliverer.run(random_);
     const bool dead = report.destination_dead;
-    co_await settle(message, std::move(report), began, started);
+    co_await settle(message, std::move(report), now);
     co_return dead;
 }
 
-Async<void> Worker::settle(const queue::StoredMessage& message, DeliveryReport report, queue::Time began,
-                           std::chrono::steady_clock::time_point started) {
+Async<void> Worker::settle(const queue::StoredMessage& message, DeliveryReport report, Attempt attempt) {
     const auto ended = std::chrono::steady_clock::now();
     const bool connected = report.connected != std::chrono::steady_clock::time_point{};
     SettlementInput input;
@@ -159,9 +163,11 @@ Async<void> Worker::settle(const queue::StoredMessage& message, DeliveryReport r
     input.hostname = context_.hostname.str();
     input.message = &message;
     input.report = &report;
-    input.began = began;
+    input.began = attempt.began;
+    input.sts_checked = attempt.last;
     input.now = wall_clock();
-    input.connecting = std::chrono::duration_cast<Millis>((connected ? report.connected : ended) - started);
+    input.connecting =
+        std::chrono::duration_cast<Millis>((connected ? report.connected : ended) - attempt.started);
     input.sending = connected ? std::chrono::duration_cast<Millis>(ended - report.connected) : Millis{};
     std::uniform_real_distribution<double> chance(0.0, 1.0);
     for (std::size_t i = 0; i < report.recipients.size(); ++i) input.random.push_back(chance(random_));

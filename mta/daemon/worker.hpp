@@ -46,12 +46,19 @@ public:
     void stop();
 
 private:
+    /// What the settlement must know of how an attempt began.
+    struct Attempt {
+        queue::Time began;
+        std::chrono::steady_clock::time_point started;
+        bool last = false;  ///< no later one fits before the message is given up
+    };
+
     Worker(WorkerContext context, TlsClient tls);
     [[nodiscard]] Async<void> run(queue::Delivery delivery, Finished finished);
     [[nodiscard]] Async<bool> attempt(queue::Delivery delivery);
     [[nodiscard]] Async<void> give_back(std::vector<queue::RecipientId> ids);
     [[nodiscard]] Async<void> settle(const queue::StoredMessage& message, DeliveryReport report,
-                                     queue::Time began, std::chrono::steady_clock::time_point started);
+                                     Attempt attempt);
 
     WorkerContext context_;
     TlsClient tls_;

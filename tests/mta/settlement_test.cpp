@@ -23,6 +23,7 @@ struct Scene {
     queue::MessageIdSource ids{5000};
     queue::Time now = noon + 10s;
     std::vector<double> random;
+    bool sts_checked = false;
 
     Scene() {
         settings.retry_jitter = 0.1;
@@ -55,6 +56,7 @@ struct Scene {
         in.connecting = 300ms;
         in.sending = 40ms;
         in.random = random;
+        in.sts_checked = sts_checked;
         in.ids = &ids;
         return plan_settlement(in);
     }
@@ -225,6 +227,42 @@ TEST_SUITE("mta/daemon/settlement") {
         scene.add(busy());
         scene.now = scene.message.envelope.expires_at - 1min;
         CHECK(scene.plan().settlement.recipients[0].next_attempt == scene.message.envelope.expires_at);
+    }
+
+    TEST_CASE(
+        "a message that an enforced MTA-STS policy holds has one more attempt with a newer policy before it "
+        "bounces [STS-68]") {
+        struct Row {
+            std::string rule;
+            bool enforced, checked, held, late;
+            Outcome outcome;
+        };
+        for (const Row& row :
+             {Row{"it ran out while the attempt went on", true, false, true, true, Outcome::deferred},
+              Row{"this was that attempt", true, true, true, true, Outcome::failed},
+              Row{"the policy is not in force", false, false, true, true, Outcome::failed},
+              Row{"no policy holds it", true, false, false, true, Outcome::failed},
+              Row{"there is time left", true, false, true, false, Outcome::deferred}}) {
+            CAPTURE(row.rule);
+            Scene scene;
+            scene.add(row.held ? held() : no_answer(), row.held ? "validation-failure" : "");
+            scene.report.trace.sts.emplace();
+            if (row.enforced) {
+                scene.report.trace.sts->origin = security::StsOrigin::cached;
+                scene.report.trace.sts->policy =
+                    security::parse_sts_policy("version: STSv1\nmode: enforce\nmx: a\nmax_age: 1").value();
+            }
+            scene.sts_checked = row.checked;
+            scene.now = noon + scene.settings.max_age + (row.late ? 1s : -1h);
+            const SettlementPlan plan = scene.plan();
+            const queue::RecipientOutcome& out = plan.settlement.recipients[0];
+            CHECK(out.outcome == row.outcome);
+            CHECK(plan.settlement.dsn.has_value() == (row.outcome == Outcome::failed));
+            if (row.outcome == Outcome::failed) continue;
+            CHECK(out.held_reason == "validation-failure");
+            if (row.late) CHECK(out.next_attempt == scene.now);  // at once
+            CHECK(plan.lines[0].status == "deferred");
+        }
     }
 
     TEST_CASE("time that ran out ends a deferral with a notice that says so [DSN-01 DSN-12]") {
