@@ -126,8 +126,9 @@ HOST_KEYS = {"server": str, "tls": bool, "behaviour": str, "families": str} | CE
 POLICY_KEYS = {"body": str, "behaviour": str, "address": str} | CERTIFICATE_KEYS
 SCENARIO_KEYS: dict[str, type] = {
     "number": int, "title": str, "domain": str, "recipient": str, "signed": bool, "tlsrpt": bool, "zone": str,
-    "ipv6": bool, "algorithm": str, "ds": str, "denial": str, "generate": list, "corrupt": list, "signatures": dict, "raw": list, "hostile": list,
-    "lame": list, "hosts": dict, "policy": dict, "rule": dict, "dns": list, "rows": list, "expect": dict,
+    "ipv6": bool, "algorithm": str, "ds": str, "denial": str, "generate": list, "corrupt": list, "signatures": dict,
+    "raw": list, "hostile": list, "lame": list, "hosts": dict, "policy": dict, "rule": dict, "dns": list, "rows": list,
+    "expect": dict,
 }  # fmt: skip
 EXPECT_KEYS = {
     "outcome": str, "relay": str, "server": str, "sni": str, "level": str, "reason": str, "mx": str, "hops": list,
