@@ -175,7 +175,12 @@ TEST_SUITE("queue/store_open") {
         change(dir,
                "UPDATE message SET checksum ="
                " x'65bef4c81f941076304b0c746a80395e6a573417c8e62f96cdca9071e560cde7';"
-               "ALTER TABLE message DROP COLUMN tls; PRAGMA user_version = 1");
+               "ALTER TABLE message DROP COLUMN tls;"
+               "DROP INDEX sts_policy_refresh; DROP INDEX sts_policy_failing;"
+               "ALTER TABLE sts_policy DROP COLUMN refresh_at;"
+               "ALTER TABLE sts_policy DROP COLUMN failures;"
+               "ALTER TABLE sts_policy DROP COLUMN failing_since;"
+               "CREATE INDEX sts_policy_refresh ON sts_policy (fetched_at); PRAGMA user_version = 1");
         Store store = open_store(dir);
         auto loaded = value(committed(store, [&] { return store.load_message(id_of(1)); }));
         REQUIRE(std::holds_alternative<StoredMessage>(loaded));

@@ -156,7 +156,7 @@ TEST_SUITE("queue/sts_cache") {
                         "ALTER TABLE sts_policy DROP COLUMN failures;"
                         "ALTER TABLE sts_policy DROP COLUMN failing_since;"
                         "CREATE INDEX sts_policy_refresh ON sts_policy (fetched_at);"
-                        "PRAGMA user_version = 1"));
+                        "PRAGMA user_version = 2"));
         }
         Store store = open_store(dir, noon + 1h);
         CHECK(get(store, "example.net", noon + 1h)->expires_at == noon + 240h);
