@@ -15,12 +15,13 @@ bool FetchPool::takes_refresh() const {
 }
 
 Async<Result<LandingPtr>> FetchPool::fetch(Domain domain, std::string id, FetchFor purpose) {
-    if (!flights_.contains(domain)) {
-        const Result<void> begun = begin(domain, std::move(id), purpose);
+    auto done = Completion<LandingPtr>::create(executor_);
+    if (const auto flight = flights_.find(domain); flight != flights_.end()) {
+        flight->second.waiting.push_back(done);
+    } else {
+        const Result<void> begun = begin(domain, std::move(id), purpose, done);
         if (!begun) co_return tl::unexpected(begun.error());
     }
-    auto done = Completion<LandingPtr>::create(executor_);
-    flights_.find(domain)->second.waiting.push_back(done);
     // As long in line as one fetch may take, then the fetch itself.
     const Millis limit = 2 * settings_.fetch_timeout + slack;
     Result<LandingPtr> landing = co_await done->wait(limit);
@@ -28,7 +29,7 @@ Async<Result<LandingPtr>> FetchPool::fetch(Domain domain, std::string id, FetchF
     co_return landing;
 }
 
-Result<void> FetchPool::begin(const Domain& domain, std::string id, FetchFor purpose) {
+Result<void> FetchPool::begin(const Domain& domain, std::string id, FetchFor purpose, const Done& done) {
     const bool place = purpose == FetchFor::refresh ? takes_refresh() : running_ < settings_.max_fetches;
     if (!place && (purpose == FetchFor::refresh || line_.size() >= settings_.max_waiting_fetches))
         return fail(Errc::full,
@@ -38,6 +39,8 @@ Result<void> FetchPool::begin(const Domain& domain, std::string id, FetchFor pur
     Flight& flight = flights_[domain];
     flight.id = std::move(id);
     flight.purpose = purpose;
+    // Before it starts: it may land at once, as where the name is too long to be asked for.
+    flight.waiting.push_back(done);
     if (place)
         take_off(domain, flight);
     else
@@ -53,7 +56,8 @@ void FetchPool::take_off(const Domain& domain, Flight& flight) {
 }
 
 Async<void> FetchPool::run(Domain domain, std::string id, FetchFor purpose) {
-    const LandingPtr landing = co_await fly_(domain, std::move(id));
+    Async<LandingPtr> flying = fly_(domain, std::move(id));
+    const LandingPtr landing = co_await std::move(flying);
     --running_;
     if (purpose == FetchFor::refresh) --refreshing_;
     Flight landed;

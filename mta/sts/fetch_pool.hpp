@@ -60,7 +60,8 @@ private:
         std::vector<Done> waiting;
     };
 
-    [[nodiscard]] Result<void> begin(const Domain& domain, std::string id, FetchFor purpose);
+    [[nodiscard]] Result<void> begin(const Domain& domain, std::string id, FetchFor purpose,
+                                     const Done& done);
     void take_off(const Domain& domain, Flight& flight);
     [[nodiscard]] Async<void> run(Domain domain, std::string id, FetchFor purpose);
     void leave(const Domain& domain, const Done& done);

@@ -39,14 +39,17 @@ struct Scene {
         }
         --flying;
         FetchOutcome none = tl::unexpected(security::StsFetchFailure{});
-        co_return std::make_shared<const Landing>(Landing{std::move(none), std::move(id), {}});
+        Landing landed{std::move(none), std::move(id), {}};
+        LandingPtr shared = std::make_shared<const Landing>(std::move(landed));
+        co_return shared;
     }
     void ask(const std::string& who, FetchFor purpose = FetchFor::delivery, const std::string& id = "1") {
         tasks.spawn(wait_for(who, purpose, id));
         pass(5ms);
     }
     Async<void> wait_for(std::string who, FetchFor purpose, std::string id) {
-        const Result<LandingPtr> landed = co_await pool->fetch(domain(who), std::move(id), purpose);
+        Domain name = domain(who);
+        const Result<LandingPtr> landed = co_await pool->fetch(std::move(name), std::move(id), purpose);
         if (landed)
             answers[who].push_back((*landed)->id);
         else

@@ -333,7 +333,8 @@ TEST_SUITE("mta/sts/sts_service") {
                           scene.server.port());
         Run run = scene.run();
         run.tasks.spawn([](Run& r) -> Async<void> {
-            static_cast<void>(co_await r.ask(Domain::parse("slow.example").value(), StsUrgency::normal));
+            Domain name = Domain::parse("slow.example").value();
+            co_await r.ask(std::move(name), StsUrgency::normal);
         }(run));
         CHECK(run.waits_for([&] { return slow.requests().size() == 1; }));
         const StsState state = run.lookup();
