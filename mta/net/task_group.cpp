@@ -15,8 +15,16 @@ void TaskGroup::spawn(Async<void> task) {
 }
 
 void TaskGroup::finished(Members::iterator member, const std::exception_ptr& thrown) {
-    members_.erase(member);
-    if (members_.empty()) empty_.cancel();
+    const auto leave = [this, member] {
+        members_.erase(member);
+        if (members_.empty()) empty_.cancel();
+    };
+    // What emit() posted for this member may still be in the queue when it ends by itself, and reads the
+    // signal: the signal goes after it.
+    if (stopping_)
+        asio::post(executor_, leave);
+    else
+        leave();
     if (!thrown) return;
     try {
         std::rethrow_exception(thrown);
