@@ -45,7 +45,8 @@ struct Scene {
     }
     void ask(const std::string& who, FetchFor purpose = FetchFor::delivery, const std::string& id = "1") {
         tasks.spawn(wait_for(who, purpose, id));
-        pass(5ms);
+        io.restart();
+        io.poll();  // until it waits
     }
     Async<void> wait_for(std::string who, FetchFor purpose, std::string id) {
         Domain name = domain(who);
@@ -84,11 +85,11 @@ TEST_SUITE("mta/sts/fetch_pool") {
         CHECK(scene.started == std::vector<std::string>{"a.example 1"});
         CHECK(scene.pool->running() == 1);
         scene.landing = {"a.example"};
-        scene.pass(50ms);
+        scene.pass(300ms);
         CHECK(scene.answers["a.example"] == std::vector<std::string>{"1", "1", "1"});
         CHECK(scene.pool->running() == 0);
         scene.ask("a.example", FetchFor::delivery, "2");
-        scene.pass(50ms);
+        scene.pass(300ms);
         CHECK(scene.started.back() == "a.example 2");
     }
 
@@ -100,11 +101,11 @@ TEST_SUITE("mta/sts/fetch_pool") {
         CHECK(scene.pool->waiting() == 3);
         CHECK(scene.started.size() == 2);
         scene.landing = {"b.example"};
-        scene.pass(50ms);
+        scene.pass(300ms);
         CHECK(scene.started.back() == "c.example 1");
         CHECK(scene.pool->running() == 2);
         scene.everybody_lands = true;
-        scene.pass(100ms);
+        scene.pass(500ms);
         CHECK(scene.started.size() == 5);
         CHECK(scene.answers.size() == 5);
         CHECK(scene.most == 2);
@@ -120,7 +121,7 @@ TEST_SUITE("mta/sts/fetch_pool") {
         scene.ask("b.example");  // who asks for one that waits already waits along
         CHECK(scene.errors.size() == 1);
         scene.everybody_lands = true;
-        scene.pass(50ms);
+        scene.pass(300ms);
         CHECK(scene.answers["b.example"].size() == 2);
     }
 
@@ -135,7 +136,7 @@ TEST_SUITE("mta/sts/fetch_pool") {
         CHECK(scene.errors.at("b.example").code == Errc::timed_out);
         CHECK(scene.pool->waiting() == 0);
         scene.everybody_lands = true;
-        scene.pass(50ms);
+        scene.pass(300ms);
         CHECK(scene.started.size() == 1);
     }
 
@@ -149,12 +150,12 @@ TEST_SUITE("mta/sts/fetch_pool") {
         for (int i = 0; i < 6; ++i) scene.ask(fmt::format("mail{}.example", i));
         CHECK(scene.pool->running() == 8);
         scene.landing = {"a.example"};
-        scene.pass(50ms);
+        scene.pass(300ms);
         CHECK(scene.pool->takes_refresh());
         scene.ask("last.example");
         scene.ask("waits.example");
         scene.landing = {"b.example"};  // the place of a refresh goes to the mail that waits for it
-        scene.pass(50ms);
+        scene.pass(300ms);
         CHECK(scene.started.back() == "waits.example 1");
     }
 }
