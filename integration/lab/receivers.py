@@ -36,6 +36,7 @@ smtpd_relay_restrictions = reject_unauth_destination
 smtpd_peername_lookup = no
 disable_dns_lookups = yes
 lmtp_host_lookup = native
+lmtp_connection_cache_on_demand = no
 smtpd_error_sleep_time = 0
 smtpd_client_connection_count_limit = 0
 smtpd_forbid_bare_newline = yes
