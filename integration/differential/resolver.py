@@ -31,6 +31,7 @@ server:
     module-config: "validator iterator"
     trust-anchor-file: "{lab}/root.key"
     root-hints: "{lab}/root.hints"
+    rrset-roundrobin: no
     val-log-level: 2
 remote-control:
     control-enable: no
