@@ -46,12 +46,20 @@ std::string first_word(const Reply& reply) {
     return security::printable(line.substr(0, line.find(' ')), 255);
 }
 
+/// Nothing that the second EHLO says could still make this session good enough.
+bool falls_short(const security::HopDecision& decision, TlsFacts facts, const Domain& host) {
+    facts.stage = TlsStage::established;
+    facts.requiretls = true;
+    return security::judge(decision, facts, host, host).action != security::VerdictAction::deliver;
+}
+
 }  // namespace
 
 Session::Session(const asio::any_io_executor& executor, const SessionContext& context)
     : context_(context),
       connection_(executor, context.settings->session_timeout),
-      opening_(context.helo_name, StartTls::require) {}
+      opening_(context.helo_name, StartTls::require),
+      began_(std::chrono::steady_clock::now()) {}
 
 Async<Opened> Session::open(Endpoint to, const security::HopDecision& decision, Domain host, StartTls tls) {
     const DeliverySettings& settings = *context_.settings;
@@ -78,8 +86,8 @@ Async<Opened> Session::open(Endpoint to, const security::HopDecision& decision, 
         }
         SessionOpening::Step step = opening_.next(*reply, connection_.bytes_follow());
         if (step.act == SessionOpening::Step::Act::start_tls) {
-            TlsSessionPtr earlier = take_tls_session();
-            HandshakeRequest request(decision.sni, decision.min_tls, std::move(earlier));
+            KeptTlsSession earlier = take_tls_session();
+            HandshakeRequest request(decision.sni, decision.min_tls, std::move(earlier.session));
             Result<HandshakeFacts> handshake =
                 co_await connection_.start_tls(*context_.tls, std::move(request), settings.handshake_timeout);
             if (!handshake) {
@@ -87,10 +95,17 @@ Async<Opened> Session::open(Endpoint to, const security::HopDecision& decision, 
                 out.facts.detail = handshake.error().text;
                 co_return out;
             }
+            if (handshake->resumed) tls_end_ = earlier.end;
             judge_chain(out, *handshake, decision, host);
+            if (falls_short(decision, out.facts, host)) {  // QUIT at once (RFC 3207 §4.1) [TLS-09]
+                out.facts.stage = TlsStage::established;
+                may_quit_ = true;
+                co_return out;
+            }
             step = opening_.tls_established();
         }
         if (step.act == SessionOpening::Step::Act::send) {
+            if (opening_.starttls_offered() && !opening_.tls()) out.facts.helo = first_word(*reply);
             limit = limit_of(step.command);
             const Result<void> sent =
                 co_await connection_.write(std::move(step.command), settings.block_timeout);
@@ -143,16 +158,14 @@ void Session::judge_chain(Opened& opened, const HandshakeFacts& handshake,
     }
 }
 
-TlsSessionPtr Session::take_tls_session() const {
-    if (context_.sessions == nullptr) return nullptr;
+KeptTlsSession Session::take_tls_session() const {
+    if (context_.sessions == nullptr) return {};
     return context_.sessions->take(identity_, std::chrono::steady_clock::now());
 }
 
 void Session::keep_tls_session(std::chrono::seconds fresh_for) {
-    if (context_.sessions == nullptr) return;
     const auto longest = std::chrono::duration_cast<std::chrono::seconds>(context_.session_lifetime);
-    context_.sessions->put(identity_, connection_.take_tls_session(), std::min(fresh_for, longest),
-                           std::chrono::steady_clock::now());
+    keep_until_ = std::min(began_ + std::min(fresh_for, longest), tls_end_);
 }
 
 Millis Session::limit_of(std::string_view command) const {
@@ -217,13 +230,21 @@ Async<Result<void>> Session::send_body(std::shared_ptr<const std::string> body) 
 }
 
 Async<void> Session::quit() {
+    const Millis limit = context_.settings->quit_timeout;
+    bool orderly = false;
     if (may_quit_) {
         may_quit_ = false;
         std::string command = "QUIT\r\n";
-        const Result<void> sent =
-            co_await connection_.write(std::move(command), context_.settings->quit_timeout);
+        const Result<void> sent = co_await connection_.write(std::move(command), limit);
+        orderly = sent.has_value();
+    }
+    if (orderly) {
         // The answer changes nothing [SMTP-36]; waiting for it keeps our close from resetting the connection.
-        if (sent) co_await connection_.read_reply(context_.settings->quit_timeout);
+        co_await connection_.read_reply(limit);
+        co_await connection_.end_tls(limit);
+        if (keep_until_ && context_.sessions != nullptr)
+            context_.sessions->put(identity_, connection_.take_tls_session(), *keep_until_,
+                                   std::chrono::steady_clock::now());
     }
     connection_.close();
 }

@@ -7,6 +7,7 @@
 /// Source   RFC 5321 §4.5.3.2 (timeouts); RFC 3207; RFC 7672 §2.2; DANE-78, TLS-23.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,7 +50,9 @@ public:
     [[nodiscard]] Async<std::vector<RecipientOutcome>> transact(MailEnvelope envelope,
                                                                 std::shared_ptr<const std::string> body);
     [[nodiscard]] bool lost_after_body() const { return lost_after_body_; }
-    /// After a verdict to deliver: the TLS session may be resumed under the same policy for so long.
+    /// After a verdict to deliver: the TLS session may be resumed under the same policy for so long, counted
+    /// from the beginning of this one. It is kept by quit(), when all tickets have come and the connection
+    /// ended well.
     void keep_tls_session(std::chrono::seconds fresh_for);
     /// QUIT when the server may be spoken to, and the end of the connection in any case.
     [[nodiscard]] Async<void> quit();
@@ -57,7 +60,7 @@ public:
 private:
     [[nodiscard]] Async<Result<void>> send_body(std::shared_ptr<const std::string> body);
     [[nodiscard]] Millis limit_of(std::string_view command) const;
-    [[nodiscard]] TlsSessionPtr take_tls_session() const;
+    [[nodiscard]] KeptTlsSession take_tls_session() const;
     void judge_chain(Opened& opened, const HandshakeFacts& handshake, const security::HopDecision& decision,
                      const Domain& host) const;
 
@@ -66,6 +69,9 @@ private:
     SessionOpening opening_;
     bool may_quit_ = false;
     bool lost_after_body_ = false;
+    TlsSessionCache::Time began_;
+    TlsSessionCache::Time tls_end_ = TlsSessionCache::Time::max();  ///< of the session that was resumed
+    std::optional<TlsSessionCache::Time> keep_until_;
     std::string identity_;  ///< of the policy that this connection was made under
 };
 

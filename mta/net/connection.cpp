@@ -81,17 +81,15 @@ Async<Result<HandshakeFacts>> Connection::start_tls(TlsClient& tls, HandshakeReq
 }
 
 Async<Result<void>> Connection::write(std::string bytes, Millis limit) {
+    if (tls_) return write_to(*tls_, std::move(bytes), limit);
+    return write_to(tcp_, std::move(bytes), limit);
+}
+
+template <class Stream>
+Async<Result<void>> Connection::write_to(Stream& stream, std::string bytes, Millis limit) {
     expire_after(limit);
-    error_code ec;
-    if (tls_) {
-        const auto [error, n] =
-            co_await asio::async_write(*tls_, asio::buffer(bytes), asio::as_tuple(asio::use_awaitable));
-        ec = error;
-    } else {
-        const auto [error, n] =
-            co_await asio::async_write(tcp_, asio::buffer(bytes), asio::as_tuple(asio::use_awaitable));
-        ec = error;
-    }
+    const auto [ec, n] =
+        co_await asio::async_write(stream, asio::buffer(bytes), asio::as_tuple(asio::use_awaitable));
     const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
     throw_if_cancelled(ec, state);
     if (ec) co_return network_error("write", ec);
@@ -99,25 +97,19 @@ Async<Result<void>> Connection::write(std::string bytes, Millis limit) {
 }
 
 Async<Result<void>> Connection::fill(Millis limit) {
+    return tls_ ? fill_from(*tls_, limit) : fill_from(tcp_, limit);
+}
+
+template <class Stream>
+Async<Result<void>> Connection::fill_from(Stream& stream, Millis limit) {
     expire_after(limit);
     std::array<char, 8192> block{};
-    error_code ec;
-    std::size_t got = 0;
-    if (tls_) {
-        const auto [error, n] =
-            co_await tls_->async_read_some(asio::buffer(block), asio::as_tuple(asio::use_awaitable));
-        ec = error;
-        got = n;
-    } else {
-        const auto [error, n] =
-            co_await tcp_.async_read_some(asio::buffer(block), asio::as_tuple(asio::use_awaitable));
-        ec = error;
-        got = n;
-    }
+    const auto [ec, n] =
+        co_await stream.async_read_some(asio::buffer(block), asio::as_tuple(asio::use_awaitable));
     const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
     throw_if_cancelled(ec, state);
     if (ec) co_return network_error("read", ec);
-    input_.append(block.data(), got);
+    input_.append(block.data(), n);
     co_return Result<void>();
 }
 
@@ -143,6 +135,14 @@ std::string Connection::local_ip() const {
     error_code ec;
     const tcp::endpoint local = tcp_.socket().local_endpoint(ec);
     return ec ? std::string() : from_asio(local).address.str();
+}
+
+Async<void> Connection::end_tls(Millis limit) {
+    if (!tls_) co_return;
+    expire_after(limit);
+    const auto [ec] = co_await tls_->async_shutdown(asio::as_tuple(asio::use_awaitable));
+    const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+    throw_if_cancelled(ec, state);  // any other end is as good: nothing more is read
 }
 
 void Connection::close() {

@@ -24,6 +24,10 @@ namespace sealpost {
 class Connection {
 public:
     Connection(const asio::any_io_executor& executor, Millis total);
+    // OpenSSL holds the address of offered_, and tls_ that of tcp_.
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+    ~Connection() = default;
 
     [[nodiscard]] Async<Result<void>> connect(Endpoint to, std::optional<IpAddress> source, Millis limit);
     /// The handshake; nothing is judged here.
@@ -37,11 +41,18 @@ public:
     [[nodiscard]] std::string local_ip() const;
     /// What the server gave for resumption so far; with TLS 1.3 it comes with its first octets.
     [[nodiscard]] TlsSessionPtr take_tls_session() { return std::move(offered_); }
+    /// Says close_notify, and waits for the server's as long as `limit` (RFC 8446 §6.1). Of a session that
+    /// does not end so OpenSSL thinks that it broke, and never resumes it.
+    [[nodiscard]] Async<void> end_tls(Millis limit);
     void close();
 
 private:
     using Tls = asio::ssl::stream<boost::beast::tcp_stream&>;
     [[nodiscard]] Async<Result<void>> fill(Millis limit);
+    template <class Stream>
+    [[nodiscard]] Async<Result<void>> write_to(Stream& stream, std::string bytes, Millis limit);
+    template <class Stream>
+    [[nodiscard]] Async<Result<void>> fill_from(Stream& stream, Millis limit);
     void expire_after(Millis limit);
 
     boost::beast::tcp_stream tcp_;

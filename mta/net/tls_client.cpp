@@ -14,12 +14,15 @@ namespace {
 // Forward secrecy and AEAD first; CBC with SHA-2 or SHA-1 MACs last, for servers that would otherwise get
 // cleartext. Level 2: no RSA or DH under 2048 bits, no SHA-1 signatures.
 constexpr const char* tls12_ciphers =
-    "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:!aNULL:!eNULL:!PSK:!SRP:!DSS:@"
+    "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:!aNULL:!eNULL:!PSK:!SRP:!DSS:!"
+    "AESCCM:@"
     "SECLEVEL=2";
 // The hybrid group first where the library has it: what is recorded today must not be read tomorrow.
 constexpr const char* groups_with_pq = "X25519MLKEM768:X25519:P-256:P-384:P-521";
 constexpr const char* groups = "X25519:P-256:P-384:P-521";
 constexpr std::streamsize max_ca_file = 16 << 20;
+// Of a session that is kept, its ticket and certificates: the server chooses both, and we keep thousands.
+constexpr int max_session = 32 << 10;
 
 int accept_any_chain(X509_STORE_CTX*, void*) {
     return 1;
@@ -30,10 +33,22 @@ int sink_index() {
     return index;
 }
 
+bool is_small(SSL* ssl, SSL_SESSION* session) {
+    int size = i2d_SSL_SESSION(session, nullptr);
+    if (size <= 0) return false;
+    const STACK_OF(X509)* chain = SSL_get_peer_cert_chain(ssl);
+    for (int i = 0; i < sk_X509_num(chain) && size <= max_session; ++i) {
+        const int certificate = i2d_X509(sk_X509_value(chain, i), nullptr);
+        if (certificate <= 0) return false;
+        size += certificate;
+    }
+    return size <= max_session;
+}
+
 /// OpenSSL has a session that may be resumed; 1: it is ours now.
 int keep_session(SSL* ssl, SSL_SESSION* session) {
     auto* const sink = static_cast<TlsSessionPtr*>(SSL_get_ex_data(ssl, sink_index()));
-    if (sink == nullptr) return 0;
+    if (sink == nullptr || !is_small(ssl, session)) return 0;
     sink->reset(session);
     return 1;
 }
@@ -51,6 +66,8 @@ Result<TlsClient> TlsClient::create(const TlsSettings& settings) {
     SSL_CTX* raw = context.native_handle();
     const int lowest = settings.min_version == "1.3" ? TLS1_3_VERSION : TLS1_2_VERSION;
     SSL_CTX_set_options(raw, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    // Whatever the system's openssl.cnf says: a server without RFC 5746 is not talked to.
+    SSL_CTX_clear_options(raw, SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
     if (SSL_CTX_set_min_proto_version(raw, lowest) != 1 || SSL_CTX_set_cipher_list(raw, tls12_ciphers) != 1 ||
         !set_groups(raw))
         return fail(Errc::configuration, "OpenSSL refuses the TLS profile");

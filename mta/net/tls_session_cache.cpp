@@ -3,35 +3,44 @@
 #include <algorithm>
 
 namespace sealpost {
+namespace {
 
-TlsSessionPtr TlsSessionCache::take(const std::string& identity, Time now) {
-    while (!ends_.empty() && ends_.begin()->first <= now) drop(ends_.begin()->second);
-    const auto found = sessions_.find(identity);
-    if (found == sessions_.end()) return nullptr;
-    TlsSessionPtr session = std::move(found->second.session);
-    drop(identity);
-    return session;
+constexpr unsigned long longest_ticket = 604800;  // seven days (RFC 8446 §4.6.1)
+
+std::chrono::seconds ticket_lifetime(const SSL_SESSION* session) {
+    const unsigned long hint = SSL_SESSION_get_ticket_lifetime_hint(session);
+    if (hint > 0) return std::chrono::seconds(static_cast<long>(std::min(hint, longest_ticket)));
+    // Nothing said: with TLS 1.3 "discard it at once", before that "as you like" (RFC 5077 §3.3).
+    if (SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION) return std::chrono::seconds(0);
+    return std::chrono::seconds(SSL_SESSION_get_timeout(session));
 }
 
-void TlsSessionCache::put(const std::string& identity, TlsSessionPtr session, std::chrono::seconds fresh_for,
-                          Time now) {
+}  // namespace
+
+KeptTlsSession TlsSessionCache::take(const std::string& identity, Time now) {
+    while (!ends_.empty() && ends_.begin()->first <= now) drop(ends_.begin()->second);
+    const auto found = sessions_.find(identity);
+    if (found == sessions_.end()) return {};
+    KeptTlsSession kept{.session = std::move(found->second.session), .end = found->second.end->first};
+    drop(identity);
+    return kept;
+}
+
+void TlsSessionCache::put(const std::string& identity, TlsSessionPtr session, Time end, Time now) {
     // An identity that could not be made would be shared by all that could not.
     if (max_ == 0 || identity.empty() || !session || SSL_SESSION_is_resumable(session.get()) != 1) return;
-    const auto hint = SSL_SESSION_get_ticket_lifetime_hint(session.get());
-    const std::chrono::seconds ticket(hint > 0 ? static_cast<long>(std::min(hint, 604800UL))
-                                               : SSL_SESSION_get_timeout(session.get()));
-    const std::chrono::seconds lifetime = std::min(fresh_for, ticket);
-    if (lifetime <= std::chrono::seconds(0)) return;
+    end = std::min(end, now + ticket_lifetime(session.get()));
+    if (end <= now) return;
     drop(identity);
     if (sessions_.size() >= max_) drop(ends_.begin()->second);  // the one that would end first
-    const auto end = ends_.emplace(now + lifetime, identity);
-    sessions_.emplace(identity, Entry{std::move(session), end});
+    const auto place = ends_.emplace(end, identity);
+    sessions_.emplace(identity, Entry{std::move(session), place});
 }
 
 void TlsSessionCache::drop(const std::string& identity) {
     const auto found = sessions_.find(identity);
     if (found == sessions_.end()) return;
-    ends_.erase(found->second.end);
+    ends_.erase(found->second.end);  // `identity` may be the text in it: not looked at again
     sessions_.erase(found);
 }
 

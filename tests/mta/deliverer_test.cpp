@@ -2,109 +2,19 @@
 
 #include <doctest/doctest.h>
 
-#include <optional>
-
-#include "mta/net/task_group.hpp"
-#include "tests/mta/run_async.hpp"
-#include "tests/mta/support/scripted_server.hpp"
-#include "tests/mta/support/stand_in_resolver.hpp"
-#include "tests/queue/temp_store.hpp"
+#include "tests/mta/support/delivery_scene.hpp"
 
 namespace sealpost {
 
-using namespace std::chrono_literals;
 using Said = RecipientOutcome::Result;
 using security::DnsStatus;
+using test::certificate_for;
+using test::Scene;
 using test::Script;
 using test::ScriptedServer;
 namespace certs = security::test;
-namespace qtest = queue::test;
 
 namespace {
-
-const certs::Certificate& authority() {
-    static const certs::Certificate made = certs::issue({.common_name = "CA", .ca = true});
-    return made;
-}
-
-std::shared_ptr<certs::Certificate> certificate_for(const std::string& host) {
-    const std::time_t now = std::time(nullptr);
-    const long days = static_cast<long>((now - certs::verification_time) / 86400);
-    certs::CertificateOrder order{.common_name = host, .dns = {host}};
-    order.begins = days - 10;
-    order.ends = days + 10;
-    return std::make_shared<certs::Certificate>(certs::issue(order));
-}
-
-/// example.net with two MX hosts at 127.0.0.2 and 127.0.0.3, and one message for it.
-struct Scene {
-    Scene() { route.delivery.ipv6 = false; }
-
-    ScriptedServer& server(const std::string& address, Script script) {
-        const std::uint16_t port = servers.empty() ? std::uint16_t{0} : servers.front()->port();
-        servers.push_back(std::make_unique<ScriptedServer>(address, port, std::move(script)));
-        route.delivery.port = servers.front()->port();
-        return *servers.back();
-    }
-    void two_hosts() {
-        zone.mx("example.net", {"mx1.example.net", "mx2.example.net"});
-        zone.a("mx1.example.net", "127.0.0.2");
-        zone.a("mx2.example.net", "127.0.0.3");
-    }
-    DeliveryReport deliver(const std::vector<std::string>& recipients = {"a@example.net"}) {
-        delivery.domain = domain;
-        for (const std::string& address : recipients) {
-            queue::DueRecipient due{
-                .id = {message.id, static_cast<std::uint32_t>(delivery.recipients.size())}, .recipient = {}};
-            due.recipient.address = address;
-            due.recipient.domain = domain;
-            delivery.recipients.push_back(std::move(due));
-        }
-        resolver::Resolver resolver(io.get_executor(), tasks, zone.config());
-        if (with_resolver) resolver.start();
-        TlsClient tls = TlsClient::create({}).value();
-        const security::TrustStore trusted = certs::store_of({authority()});
-        StoreThread store(qtest::open_store(directory), qtest::options_for(directory.path()));
-        StsSettings off;
-        off.enabled = false;
-        PolicyFetcher fetcher(resolver, off, tls, trusted);
-        StsService sts(io.get_executor(), tasks, resolver, store, off, std::move(fetcher));
-        DelivererContext context;
-        context.resolver = &resolver;
-        context.sts = &sts;
-        context.route = &route;
-        context.rules =
-            std::make_shared<const security::RuleTable>(security::RuleTable::build(rules).value());
-        context.session.settings = &route.delivery;
-        context.session.tls = &tls;
-        context.session.trusted = &trusted;
-        context.session.helo_name = "mta.example.org";
-        Deliverer deliverer(std::move(context), delivery, message);
-        std::optional<DeliveryReport> report = test::run_async(io, run(deliverer));
-        tasks.stop();
-        test::run_async(io, tasks.join());
-        return std::move(*report);
-    }
-    Async<std::optional<DeliveryReport>> run(Deliverer& deliverer) {
-        DeliveryReport report = co_await deliverer.run(random);
-        co_return std::optional<DeliveryReport>(std::move(report));
-    }
-
-    qtest::TempDirectory directory;
-    asio::io_context io{1};
-    TaskGroup tasks{io.get_executor(), [](std::string_view what) { FAIL_CHECK(std::string(what)); }};
-    test::Zone zone;
-    bool with_resolver = true;
-    std::string domain = "example.net";
-    RouteSettings route;
-    std::vector<RuleSettings> rules;
-    std::vector<std::unique_ptr<ScriptedServer>> servers;
-    std::mt19937 random{1};  // NOLINT: the same order of hosts in every run
-    queue::Delivery delivery{.message = qtest::id_of(1), .domain = {}, .recipients = {}};
-    queue::StoredMessage message{.id = qtest::id_of(1),
-                                 .envelope = qtest::message(1, {"a@example.net"}).envelope,
-                                 .body = "Subject: hello\r\n\r\n.dot\r\n"};
-};
 
 bool holds(const std::string& text, std::string_view part) {
     return text.find(part) != std::string::npos;

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -23,16 +24,20 @@ struct ScriptedServer::Wire {
     Wire& operator=(const Wire&) = delete;
     ~Wire() {
         if (ssl != nullptr) SSL_free(ssl);
-        if (context != nullptr) SSL_CTX_free(context);
         ::close(fd);
     }
-    bool secure(const security::test::Certificate& certificate) {
-        context = SSL_CTX_new(TLS_server_method());
-        SSL_CTX_use_certificate(context, certificate.x509.get());
-        SSL_CTX_use_PrivateKey(context, certificate.key.get());
+    bool secure(SSL_CTX* context) {
         ssl = SSL_new(context);
         SSL_set_fd(ssl, fd);
         return SSL_accept(ssl) == 1;
+    }
+    /// close_notify; whether the client says it too.
+    bool end_tls() {
+        SSL_shutdown(ssl);
+        std::array<char, 64> block{};
+        while (SSL_read(ssl, block.data(), static_cast<int>(block.size())) > 0) {
+        }
+        return (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
     }
     std::optional<std::string> line() {
         for (;;) {
@@ -57,13 +62,31 @@ struct ScriptedServer::Wire {
     }
 
     int fd;
-    SSL_CTX* context = nullptr;
     SSL* ssl = nullptr;
     std::string input;
 };
 
+namespace {
+
+SSL_CTX* make_context(const Script& script) {
+    SSL_CTX* const context = SSL_CTX_new(TLS_server_method());
+    REQUIRE(context != nullptr);
+    REQUIRE(SSL_CTX_use_certificate(context, script.certificate->x509.get()) == 1);
+    REQUIRE(SSL_CTX_use_PrivateKey(context, script.certificate->key.get()) == 1);
+    SSL_CTX_set_max_proto_version(context, script.max_tls);
+    if (script.max_tls != 0 && script.max_tls < TLS1_2_VERSION) {
+        SSL_CTX_set_min_proto_version(context, TLS1_VERSION);
+        SSL_CTX_set_security_level(context, 0);
+    }
+    if (!script.tickets) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+    return context;
+}
+
+}  // namespace
+
 ScriptedServer::ScriptedServer(const std::string& address, std::uint16_t port, Script script)
     : script_(std::move(script)), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    if (script_.certificate) tls_.reset(make_context(script_));
     const int on = 1;
     ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     sockaddr_in where{};
@@ -79,9 +102,13 @@ ScriptedServer::ScriptedServer(const std::string& address, std::uint16_t port, S
 }
 
 ScriptedServer::~ScriptedServer() {
-    ::shutdown(listener_, SHUT_RDWR);
-    thread_.join();
+    stop();
     ::close(listener_);
+}
+
+void ScriptedServer::stop() {
+    ::shutdown(listener_, SHUT_RDWR);
+    if (thread_.joinable()) thread_.join();
 }
 
 std::vector<std::string> ScriptedServer::heard() const {
@@ -106,6 +133,10 @@ void ScriptedServer::note(const std::string& line) {
 }
 
 void ScriptedServer::serve() {
+    sigset_t pipe;  // OpenSSL writes to sockets without MSG_NOSIGNAL
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
     for (;;) {
         const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
         if (fd < 0) return;
@@ -132,10 +163,16 @@ void ScriptedServer::talk(Wire& wire) {
         const std::string reply = reply_to(verb);
         if (reply.empty()) return;
         wire.send(reply);
-        if (verb == "QUIT") return;
+        if (!verb.empty() && verb == script_.last_verb) return;
+        if (verb == "QUIT") {
+            if (wire.ssl != nullptr && wire.end_tls()) note("CLOSE_NOTIFY");
+            return;
+        }
         if (verb == "STARTTLS" && reply.starts_with("220")) {
-            if (!script_.certificate || !wire.secure(*script_.certificate)) return;
-            note("TLS");
+            if (!tls_ || !wire.secure(tls_.get())) return;
+            if (const char* name = SSL_get_servername(wire.ssl, TLSEXT_NAMETYPE_host_name))
+                note(std::string("SNI ") + name);
+            note(SSL_session_reused(wire.ssl) == 1 ? "TLS resumed" : "TLS");
         }
         if (verb == "DATA" && reply.starts_with("354")) {
             std::string body;
