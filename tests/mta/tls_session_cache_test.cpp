@@ -93,7 +93,7 @@ TEST_SUITE("mta/net/tls_session_cache") {
         rows.push_back({ticket(TLS1_2_VERSION, 200s), 300s, 200s});
         rows.push_back({ticket(TLS1_3_VERSION, 200s), 300s, 200s});
         rows.push_back({ticket(TLS1_3_VERSION, 300s), 200s, 200s});
-        rows.push_back({ticket(TLS1_3_VERSION, 30 * 24h), 60 * 24h, 7 * 24h});
+        rows.push_back({ticket(TLS1_2_VERSION, 30 * 24h), 60 * 24h, 7 * 24h});
         for (Row& row : rows) {
             TlsSessionCache cache(10);
             cache.put("a", std::move(row.session), start + row.fresh, start);
