@@ -250,7 +250,7 @@ TEST_SUITE("security/hop") {
         }
     }
 
-    TEST_CASE("reference names of the example zone of RFC 7672 [DANE-67 DANE-64 DANE-68]") {
+    TEST_CASE("reference names of the example zone of RFC 7672 [DANE-67 DANE-64 DANE-68 NAME-08]") {
         struct Row {
             std::string mx;
             std::string base;
