@@ -126,5 +126,6 @@ struct HopInput {
 [[nodiscard]] std::string_view to_string(HopReason reason);  ///< "tlsa-lookup-failed", ...
 [[nodiscard]] std::string_view to_string(Side side);
 [[nodiscard]] std::string_view to_string(Check check);
+[[nodiscard]] std::string_view to_string(Lack lack);  ///< "none", "tls", "requiretls"
 
 }  // namespace sealpost::security

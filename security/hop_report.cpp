@@ -102,6 +102,18 @@ std::string_view to_string(Side side) {
     return "nobody";
 }
 
+std::string_view to_string(Lack lack) {
+    switch (lack) {
+        case Lack::none:
+            return "none";
+        case Lack::tls:
+            return "tls";
+        case Lack::requiretls:
+            return "requiretls";
+    }
+    return "none";
+}
+
 std::string_view to_string(Check check) {
     switch (check) {
         case Check::no:

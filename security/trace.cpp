@@ -145,6 +145,7 @@ json::object decision_object(const HopDecision& d) {
     out["explanation"] = text(d.explanation);
     if (!d.remedy.empty()) out["remedy"] = text(d.remedy);
     if (d.side != Side::nobody) out["side"] = to_string(d.side);
+    if (d.lack != Lack::none) out["lack"] = to_string(d.lack);
     if (!d.attempt) return out;
     out["tls_required"] = d.tls_required;
     if (d.tls_off) out["tls_off"] = true;
@@ -223,6 +224,8 @@ json::object session_object(const SessionTrace& session) {
         verdict["explanation"] = text(v.explanation);
         if (!v.remedy.empty()) verdict["remedy"] = text(v.remedy);
         if (v.side != Side::nobody) verdict["side"] = to_string(v.side);
+        if (v.cause != ResultType::none) verdict["cause"] = to_string(v.cause);
+        if (v.lack != Lack::none) verdict["lack"] = to_string(v.lack);
         if (!v.would_hold.empty()) verdict["would_hold"] = text(v.would_hold);
         verdict["tlsrpt"] = results_array(v.results);
         out["verdict"] = std::move(verdict);
@@ -240,6 +243,9 @@ json::object hop_object(const HopTrace& hop) {
         if (answer->has_value()) lookups.emplace_back(lookup(**answer));
     for (const TlsaLookup& tlsa : hop.answers.tlsa) lookups.emplace_back(lookup(tlsa.answer));
     out["lookups"] = std::move(lookups);
+    // With usable records they stand with the decision that rests on them.
+    const bool shown_below = hop.decision && hop.decision->dane;
+    if (!shown_below && !hop.tlsa.records.empty()) out["tlsa"] = tlsa_array(hop.tlsa);
     if (hop.decision) {
         out["decision"] = decision_object(*hop.decision);
         if (!hop.decision->results.empty()) out["tlsrpt"] = results_array(hop.decision->results);

@@ -31,6 +31,7 @@ struct SessionTrace {
 struct HopTrace {
     MxHost host;
     HostAnswers answers;
+    TlsaSet tlsa;  ///< every record of a secure answer, with why it is used or not
     std::optional<HopDecision> decision;
     std::vector<SessionTrace> sessions;
 };

@@ -101,18 +101,23 @@ void render_session(std::string& out, const View& s) {
     if (s.has("reply")) out += fmt::format("      reply: {}\n", s.str("reply"));
 }
 
+void render_tlsa(std::string& out, const json::array& records) {
+    for (const json::value& record : records) {
+        const View r(&record);
+        out += fmt::format("       TLSA {} - {}: {}{}\n", r.str("record"), r.str("meaning"), r.str("use"),
+                           r.has("why") ? " (" + r.str("why") + ")" : "");
+    }
+}
+
 void render_hop(std::string& out, const View& hop) {
     out += fmt::format("  MX {} {}\n", hop.str("preference"), hop.str("host"));
     for (const json::value& l : hop.list("lookups")) render_lookup(out, View(&l));
+    render_tlsa(out, hop.list("tlsa"));
     const View d = hop.at("decision");
     if (hop.has("decision")) {
         out += fmt::format("    -> {} ({}): {}\n", d.str("action"), d.str("reason"), d.str("explanation"));
         render_remedy(out, d, "       ");
-        for (const json::value& record : d.at("dane").list("tlsa")) {
-            const View r(&record);
-            out += fmt::format("       TLSA {} - {}: {}{}\n", r.str("record"), r.str("meaning"), r.str("use"),
-                               r.has("why") ? " (" + r.str("why") + ")" : "");
-        }
+        render_tlsa(out, d.at("dane").list("tlsa"));
         for (const json::value& why : d.list("not_stronger"))
             out += fmt::format("       {}\n", string_of(why));
     }

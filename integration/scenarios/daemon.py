@@ -14,6 +14,7 @@ from typing import Any
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 20.0
 COMMAND_TIMEOUT = 30.0
+SEEN_TRACES: dict[str, dict[str, Any]] = {}  # of all daemons, for the test of their schema
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|SUMMARY: \w+Sanitizer")
 
 
@@ -119,7 +120,14 @@ class Daemon:
             return []
         if done.returncode:
             raise DaemonError(f"sealpost trace {queue_id}: exit code {done.returncode}: {done.stderr.strip()}")
-        return [attempt["trace"] for attempt in json.loads(done.stdout)["attempts"]]
+        traces = [attempt["trace"] for attempt in json.loads(done.stdout)["attempts"]]
+        SEEN_TRACES.update({json.dumps(trace): trace for trace in traces})
+        return traces
+
+    def explain(self, domain: str, *options: str) -> dict[str, Any]:
+        trace = self.json("explain", domain, *options)
+        SEEN_TRACES[json.dumps(trace)] = trace
+        return trace
 
     def reports(self) -> dict[str, dict[str, Any]]:
         """Today's TLS reports by recipient domain."""

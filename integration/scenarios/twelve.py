@@ -32,6 +32,7 @@ class Seen:
     reports: dict[str, Any]
     waiting: dict[str, dict[str, Any]]  # by queue id
     lines: dict[str, tuple[str, ...]]  # of the log, by queue id: recipient, relay, status, text, tls
+    explained: dict[int, dict[str, Any]]  # by the same daemon, afterwards
 
 
 def see(world: World) -> Seen:
@@ -41,7 +42,9 @@ def see(world: World) -> Seen:
         outcomes = settled(daemon, ids)
         lines = {found[1]: found.groups()[1:] for found in LOGGED.finditer(daemon.log_text())}
         waiting = {entry["id"]: entry for entry in daemon.queue()}
-        return Seen(daemon.log, ids, outcomes, daemon.reports(), waiting, lines)
+        # Before the receivers are looked at, so that an explanation that dials is seen there as well.
+        explained = {row["number"]: daemon.explain(row["recipient"]) for row in world.rows() if row["number"] in ids}
+        return Seen(daemon.log, ids, outcomes, daemon.reports(), waiting, lines, explained)
 
 
 def check_log(row: Row, got: Outcome, line: tuple[str, ...]) -> None:

@@ -55,7 +55,7 @@ Async<HostState> Route::look_up_host(AttemptTrace& trace, security::MxHost host)
                           .ipv4 = settings_.delivery.ipv4,
                           .ipv6 = settings_.delivery.ipv6,
                           .dane = settings_.dane.enabled && (secure || insecure_mx)};
-    HopTrace hop{.host = std::move(host), .answers = {}, .decision = {}, .sessions = {}};
+    HopTrace hop{.host = std::move(host), .answers = {}, .tlsa = {}, .decision = {}, .sessions = {}};
     for (;;) {
         const std::vector<HostQuestion> questions = security::next_questions(query, hop.answers);
         if (questions.empty()) break;
@@ -76,6 +76,7 @@ Async<HostState> Route::look_up_host(AttemptTrace& trace, security::MxHost host)
                                    .port = query.port,
                                    .message = message_,
                                    .message_overrides_rules = settings_.message_overrides_rules};
+    hop.tlsa = state.tlsa;
     hop.decision = security::decide_hop(input);
     hop.decision->fresh_for = security::fresh_for(trace.mx_answer, hop.answers, *trace.sts, wall_clock());
     trace.hops.push_back(std::move(hop));
