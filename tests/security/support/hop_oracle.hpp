@@ -1,10 +1,12 @@
 /// \file A second reading of the outcome tables: what must become of one message, one host and one session.
 ///
-/// Owns     the rows of the DANE, MTA-STS, REQUIRETLS and rules tables, each as who speaks, when it speaks and
+/// Owns     the rows of the DANE, MTA-STS, REQUIRETLS and rules tables, each as who speaks, when it speaks
+/// and
 ///          what satisfies it; and the report that each applied policy is owed.
 /// Never    calls decide_hop() or judge(), and reads of the code only its vocabulary. Where the texts leave a
 ///          choice, what is expected is a set, not a value.
-/// Source   RFC 7672 §2.2, §3.2.2, §6; RFC 8461 §2, §4, §5, §6; RFC 8689 §4.2; RFC 8460 §4; AMB-01, AMB-30..32.
+/// Source   RFC 7672 §2.2, §3.2.2, §6; RFC 8461 §2, §4, §5, §6; RFC 8689 §4.2; RFC 8460 §4; AMB-01,
+/// AMB-30..32.
 #pragma once
 #include <string>
 #include <vector>
@@ -33,15 +35,15 @@ struct Row {
 
 struct Expected {
     Fate fate = Fate::held;
-    bool no_connection = false;      ///< a row forbids even to connect
-    std::vector<const Row*> unmet;   ///< that bind
-    bool rule_would_hold = false;    ///< the rule alone would hold what is sent, were it not observed
+    bool no_connection = false;     ///< a row forbids even to connect
+    std::vector<const Row*> unmet;  ///< that bind
+    bool rule_would_hold = false;   ///< the rule alone would hold what is sent, were it not observed
 };
 
 [[nodiscard]] Expected expect(const World& world, const Server& server);
 
-/// The conditions of Postfix's word `Verified`: the peer is authenticated as the destination demands. `may`: its
-/// rows would allow the word; `must`: a binding row was satisfied by just that.
+/// The conditions of Postfix's word `Verified`: the peer is authenticated as the destination demands. `may`:
+/// its rows would allow the word; `must`: a binding row was satisfied by just that.
 [[nodiscard]] bool may_be_verified(const World& world, const Server& server);
 [[nodiscard]] bool must_be_verified(const World& world, const Server& server);
 /// Something authenticated the host by its name or key, whoever chose the host.

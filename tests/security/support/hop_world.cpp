@@ -23,7 +23,8 @@ const SpkiPin& pin() {
     return made;
 }
 
-MxSet make_mx(MxKind kind) {
+/// `alias`: the host is one, and its TLSA records stand where it points.
+MxSet make_mx(MxKind kind, bool alias) {
     if (kind == MxKind::route)
         return mx_set_of_route({NextHop::parse(fmt::format("[{}]", host_name().str())).value()});
     const bool implicit = kind == MxKind::implicit_secure || kind == MxKind::implicit_insecure;
@@ -33,7 +34,9 @@ MxSet make_mx(MxKind kind) {
             .security = insecure ? DnsStatus::insecure : DnsStatus::secure,
             .implicit = implicit,
             .domain = next_hop,
-            .expanded = kind == MxKind::secure_alias ? name_of(Name::expanded) : next_hop,
+            .expanded = kind == MxKind::secure_alias ? name_of(Name::expanded)
+                        : implicit && alias          ? name_of(Name::base)
+                                                     : next_hop,
             .hosts = {{host_name(), 10, 0}},
             .notes = {},
             .why = {}};
@@ -177,6 +180,12 @@ std::vector<RuleCase> make_plain_rules() {
     Rule& vouched = add("+match+ca", TlsLevel::authenticated);
     vouched.match = match;
     vouched.trusted = own_ca;
+    add("+match host", TlsLevel::authenticated).match = {{domain("example.org"), true}};
+    out.back().matches_host = true;
+    Rule& own = add("+match host+ca", TlsLevel::authenticated);
+    own.match = {{host_name(), false}};
+    own.trusted = own_ca;
+    out.back().matches_host = true;
     add("", TlsLevel::dane_only);
     add("", TlsLevel::secure);
     add("+match", TlsLevel::secure).match = match;
@@ -221,6 +230,7 @@ constexpr std::array certificates{
     Shown{"expired, of the TLSA record", true, Issuer::web_pki, Name::host, false},
     Shown{"expired", false, Issuer::web_pki, Name::host, false},
     Shown{"the rule's CA, for the host", false, Issuer::rule_ca, Name::host},
+    Shown{"the rule's CA, for the next hop", false, Issuer::rule_ca, Name::next_hop},
     Shown{"the rule's CA, for the partner", false, Issuer::rule_ca, Name::partner},
     Shown{"pinned, nothing else", false, Issuer::nobody, Name::other, true, true},
     Shown{"private, for the expanded next hop, of the TLSA record", true, Issuer::nobody, Name::expanded},
@@ -257,8 +267,14 @@ const Domain& host_name() {
     return name_of(Name::host);
 }
 
-const MxSet& mx_of(MxKind kind) {
-    return made_once(kind, &make_mx);
+const MxSet& mx_of(const World& world) {
+    static const auto made = [] {
+        std::vector<MxSet> out;
+        for (const MxKind kind : all_mx())
+            for (const bool alias : {false, true}) out.push_back(make_mx(kind, alias));
+        return out;
+    }();
+    return made.at(2 * static_cast<std::size_t>(world.mx) + (world.host == HostKind::ta_expanded ? 1 : 0));
 }
 
 const HostState& state_of(HostKind kind) {
@@ -271,7 +287,7 @@ const StsState& sts_of(StsKind kind) {
 
 HopInput input_of(const World& world) {
     return {.rule = &world.rule->rule,
-            .mx = &mx_of(world.mx),
+            .mx = &mx_of(world),
             .host = &host_name(),
             .state = &state_of(world.host),
             .sts = &sts_of(world.sts),
@@ -306,18 +322,34 @@ const std::vector<MxKind>& all_mx() {
 
 const std::vector<HostKind>& all_hosts() {
     using H = HostKind;
-    static const std::vector<H> made{H::no_address,  H::address_error, H::address_bogus, H::dane_denied,
-                                     H::tlsa_error,  H::tlsa_bogus,    H::ee,            H::ta,
-                                     H::ta_expanded, H::mixed,         H::pkix_only,     H::bad_length,
-                                     H::unknown_type, H::short_rdata};
+    static const std::vector<H> made{H::no_address,
+                                     H::address_error,
+                                     H::address_bogus,
+                                     H::dane_denied,
+                                     H::tlsa_error,
+                                     H::tlsa_bogus,
+                                     H::ee,
+                                     H::ta,
+                                     H::ta_expanded,
+                                     H::mixed,
+                                     H::pkix_only,
+                                     H::bad_length,
+                                     H::unknown_type,
+                                     H::short_rdata};
     return made;
 }
 
 const std::vector<StsKind>& all_sts() {
     using S = StsKind;
-    static const std::vector<S> made{S::none,         S::txt_failed,   S::mode_none,
-                                     S::testing,      S::testing_unlisted, S::enforce,
-                                     S::enforce_unlisted, S::fetch_failed, S::fetch_failed_cached,
+    static const std::vector<S> made{S::none,
+                                     S::txt_failed,
+                                     S::mode_none,
+                                     S::testing,
+                                     S::testing_unlisted,
+                                     S::enforce,
+                                     S::enforce_unlisted,
+                                     S::fetch_failed,
+                                     S::fetch_failed_cached,
                                      S::memory_unreadable};
     return made;
 }
@@ -338,14 +370,21 @@ const std::vector<Server>& all_servers() {
 }
 
 std::string describe(const World& world) {
-    constexpr std::array mx{"MX secure",         "MX insecure", "implicit MX secure",
-                            "implicit MX insecure", "route",    "MX secure at an alias"};
-    constexpr std::array host{"no address", "address error", "address bogus", "no TLSA",      "TLSA error",
+    constexpr std::array mx{"MX secure", "MX insecure",          "implicit MX secure", "implicit MX insecure",
+                            "route",     "MX secure at an alias"};
+    constexpr std::array host{"no address", "address error", "address bogus", "no TLSA",       "TLSA error",
                               "TLSA bogus", "3 1 1",         "2 1 1",         "2 1 1 at base", "mixed TLSA",
                               "usages 0 1", "bad lengths",   "unknown types", "short RDATA"};
-    constexpr std::array sts{"no STS",          "STS TXT failed", "STS none",        "STS testing",
-                             "STS testing unlisted", "STS enforce", "STS enforce unlisted", "STS fetch failed",
-                             "STS cached enforce",   "STS memory unreadable"};
+    constexpr std::array sts{"no STS",
+                             "STS TXT failed",
+                             "STS none",
+                             "STS testing",
+                             "STS testing unlisted",
+                             "STS enforce",
+                             "STS enforce unlisted",
+                             "STS fetch failed",
+                             "STS cached enforce",
+                             "STS memory unreadable"};
     return fmt::format("{} | {} | {} | {} | {}{}", mx.at(static_cast<std::size_t>(world.mx)),
                        host.at(static_cast<std::size_t>(world.host)),
                        sts.at(static_cast<std::size_t>(world.sts)), world.rule->label,

@@ -1,6 +1,7 @@
 /// \file The worlds of the hop matrix: everything that may be true of one MX host and of one session with it.
 ///
-/// Owns     the dimensions, as words; what each of them means to the code (the inputs of decide_hop(), the facts
+/// Owns     the dimensions, as words; what each of them means to the code (the inputs of decide_hop(), the
+/// facts
 ///          that judge() is given); and the lists that the sweeps walk through.
 /// Never    says what should come out: hop_oracle.hpp does. Built from real RDATA and real policy bodies, so
 ///          that "usable" and "listed" are the code's own findings and only named here.
@@ -69,6 +70,7 @@ struct Server {
 struct RuleCase {
     std::string label;
     Rule rule;
+    bool matches_host = false;  ///< its `match` covers the MX host; else only the partner's name
 };
 
 struct World {
@@ -86,12 +88,12 @@ inline constexpr std::string_view base_name = "mx.hosting.example";
 [[nodiscard]] const Domain& name_of(Name name);
 [[nodiscard]] const Domain& host_name();
 
-[[nodiscard]] const MxSet& mx_of(MxKind kind);
+[[nodiscard]] const MxSet& mx_of(const World& world);
 [[nodiscard]] const HostState& state_of(HostKind kind);
 [[nodiscard]] const StsState& sts_of(StsKind kind);
 [[nodiscard]] HopInput input_of(const World& world);
-/// What Session learns from this server when it works for this decision: a certificate is judged only where the
-/// decision asks for it, by the names and records of the decision.
+/// What Session learns from this server when it works for this decision: a certificate is judged only where
+/// the decision asks for it, by the names and records of the decision.
 [[nodiscard]] TlsFacts facts_of(const HopDecision& decision, const Server& server);
 
 [[nodiscard]] const std::vector<MxKind>& all_mx();
