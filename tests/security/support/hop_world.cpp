@@ -263,10 +263,6 @@ const Domain& name_of(Name name) {
     return made.at(static_cast<std::size_t>(name));
 }
 
-const Domain& host_name() {
-    return name_of(Name::host);
-}
-
 const MxSet& mx_of(const World& world) {
     static const auto made = [] {
         std::vector<MxSet> out;

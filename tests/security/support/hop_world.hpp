@@ -86,7 +86,9 @@ inline constexpr std::string_view partner_name = "mx.partner.example";
 inline constexpr std::string_view base_name = "mx.hosting.example";
 
 [[nodiscard]] const Domain& name_of(Name name);
-[[nodiscard]] const Domain& host_name();
+[[nodiscard]] inline const Domain& host_name() {
+    return name_of(Name::host);
+}
 
 [[nodiscard]] const MxSet& mx_of(const World& world);
 [[nodiscard]] const HostState& state_of(HostKind kind);
