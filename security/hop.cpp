@@ -20,14 +20,16 @@ TlsResult session_less(const HopInput& in, AppliedPolicy policy, ResultType type
 }
 
 /// Names that a DANE-TA chain may carry (RFC 7672 §3.2.2).
-std::vector<Domain> reference_names(const MxSet& mx, const Domain& base_domain) {
+std::vector<Domain> reference_names(const MxSet& mx, const Domain& host, const Domain& base_domain) {
     std::vector<Domain> names{base_domain};
     const auto add = [&](const Domain& name) {
         if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
     };
     // Over an insecure MX set only the host itself is authenticated [DANE-08].
     if (mx.security != DnsStatus::secure) return names;
-    if (!mx.implicit) {
+    if (mx.configured) {
+        add(host);  // the next hop as it was written, also where it is an alias [DANE-65]
+    } else if (!mx.implicit) {
         add(mx.domain);
         add(mx.expanded);
     } else if (base_domain == mx.expanded) {
@@ -153,14 +155,17 @@ HopDecision attempt_at(const HopInput& in) {
     // The SNI of DANE is the base domain, also where MTA-STS applies too [DANE-72 COMB-07].
     d.sni = state.base_domain ? state.base_domain->str() : in.host->str();
     if (state.dane == DaneState::usable) {
-        d.dane = DaneRequirement{*state.base_domain, state.tlsa, reference_names(*in.mx, *state.base_domain)};
+        d.dane = DaneRequirement{*state.base_domain, state.tlsa,
+                                 reference_names(*in.mx, *in.host, *state.base_domain)};
         d.dane_check = Check::observe;
     }
     if (has_sts(sts)) {
         d.web_pki = Check::observe;
         d.sts_listed = sts.policy->allows(*in.host);
     }
-    if (state.base_domain) d.policies.push_back(applied_tlsa(state, *in.host));
+    // Records that could not be had are a policy that was not met, where mail may go all the same [RPT-71].
+    if (state.dane == DaneState::lookup_failed) d.tlsa_failure = state.why;
+    if (state.base_domain || !d.tlsa_failure.empty()) d.policies.push_back(applied_tlsa(state, *in.host));
     if (has_sts(sts)) d.policies.push_back(applied_sts(in.mx->domain, *sts.policy));
     if (d.policies.empty())
         d.policies.push_back({.type = PolicyType::no_policy_found,
@@ -261,7 +266,9 @@ std::optional<HopDecision> add_message(const HopInput& in, HopDecision& d) {
                      in.mx->domain, *in.host),
                  fmt::format("sign the zone of {} (DNSSEC) or publish an MTA-STS policy in mode enforce",
                              in.mx->domain));
-        out.lack = Lack::tls;
+        // A record or policy that could not be had may be there the next time [REQTLS-16].
+        const bool known = in.sts->txt != StsTxt::failed && !in.sts->failure;
+        if (known) out.lack = Lack::tls;
         return out;
     }
     d.requiretls = true;

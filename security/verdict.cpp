@@ -51,6 +51,9 @@ Failure failure_under(const AppliedPolicy& policy, const HopDecision& decision, 
     // A host outside the policy fails it, whatever its certificate is [STS-69 RPT-66].
     if (policy.type == PolicyType::sts && !decision.sts_listed)
         return {ResultType::validation_failure, "mtasts-policy-mx-mismatch"};
+    // What the records ask is not known, whatever the session was.
+    if (policy.type == PolicyType::tlsa && !decision.tlsa_failure.empty())
+        return {ResultType::dnssec_invalid, decision.tlsa_failure};
     if (Failure transport = transport_failure(facts); transport.type != ResultType::none) return transport;
     switch (policy.type) {
         case PolicyType::tlsa:
@@ -162,17 +165,22 @@ bool is_below(const std::optional<TlsVersion>& least, const TlsFacts& facts) {
     return *least == TlsVersion::tls1_3 || facts.protocol != "TLSv1.2";
 }
 
+/// A certificate that published policies or the message demand (`theirs`); a rule of the operator delays and
+/// never bounces, so what fails it is not the message's lack [REQTLS-15].
+Verdict skip_certificate(ResultType cause, bool theirs, std::string explanation, std::string remedy) {
+    Verdict v = skip(cause, std::move(explanation), std::move(remedy));
+    if (theirs) v.lack = Lack::tls;
+    return v;
+}
+
 /// What the session lacks of what was demanded; none: it may be used.
 std::optional<Verdict> falls_short(const HopDecision& decision, const TlsFacts& facts, const Domain& host) {
-    if (is_below(decision.min_tls, facts))
-        return skip(ResultType::validation_failure,
-                    fmt::format("{} speaks {} and TLS {} is demanded", host, facts.protocol,
-                                to_string(*decision.min_tls)),
-                    fmt::format("enable TLS {} on {}", to_string(*decision.min_tls), host));
+    // Where DANE vouches for all, WebPKI beside it is asked for by the rule alone (`both`).
+    const bool by_dane = decision.dane_check == Check::require && decision.mx_secure;
     if (decision.dane_check == Check::require) {
         if (const Failure f = chain_failure(facts.dane, true); f.type != ResultType::none)
-            return skip(
-                f.type,
+            return skip_certificate(
+                f.type, decision.requiretls,
                 fmt::format("the certificate of {} does not satisfy its TLSA records ({}: {})", host,
                             to_string(f.type), f.reason),
                 fmt::format("publish a TLSA record for the key that {} serves, or serve the key that is "
@@ -181,11 +189,17 @@ std::optional<Verdict> falls_short(const HopDecision& decision, const TlsFacts& 
     }
     if (decision.web_pki == Check::require) {
         if (const Failure f = chain_failure(facts.web_pki, false); f.type != ResultType::none)
-            return skip(f.type,
-                        fmt::format("the certificate of {} is not good for that name ({}: {})", host,
-                                    to_string(f.type), f.reason),
-                        fmt::format("install a certificate for {} from a public CA", host));
+            return skip_certificate(f.type, decision.requiretls && !by_dane,
+                                    fmt::format("the certificate of {} is not good for that name ({}: {})",
+                                                host, to_string(f.type), f.reason),
+                                    fmt::format("install a certificate for {} from a public CA", host));
     }
+    // The rule after the rest: it delays where the others may end in a bounce.
+    if (is_below(decision.min_tls, facts))
+        return skip(ResultType::validation_failure,
+                    fmt::format("{} speaks {} and TLS {} is demanded", host, facts.protocol,
+                                to_string(*decision.min_tls)),
+                    fmt::format("enable TLS {} on {}", to_string(*decision.min_tls), host));
     if (decision.rule_check) {
         if (const Failure f = chain_failure(facts.rule, false); f.type != ResultType::none)
             return skip(
@@ -237,10 +251,7 @@ void say_achieved(const HopDecision& decision, const TlsFacts& facts, Verdict& v
 }
 
 Verdict with_tls(const HopDecision& decision, const TlsFacts& facts, const Domain& host) {
-    if (std::optional<Verdict> out = falls_short(decision, facts, host)) {
-        if (decision.requiretls && out->lack == Lack::none) out->lack = Lack::tls;
-        return std::move(*out);
-    }
+    if (std::optional<Verdict> out = falls_short(decision, facts, host)) return std::move(*out);
     Verdict v;
     v.action = VerdictAction::deliver;
     say_achieved(decision, facts, v);
@@ -262,6 +273,8 @@ std::string judge_observed(const HopDecision& strict, const TlsFacts& facts, con
 
 Verdict judge(const HopDecision& decision, const TlsFacts& facts, const Domain& host,
               const Domain& recipient_domain) {
+    // Nobody should have connected; what was achieved does not make it right.
+    if (!decision.attempt) return skip(ResultType::none, decision.explanation, decision.remedy);
     Verdict v = facts.stage == TlsStage::established ? with_tls(decision, facts, host)
                                                      : without_tls(decision, facts, host);
     v.results = results_of(decision, facts, host, recipient_domain);

@@ -202,6 +202,7 @@ LackChoice expected_lack(const World& world, const Server& server, bool connecte
     }
     switch (server.stage) {
         case TlsStage::not_reached:
+        case TlsStage::not_asked:
             return nothing;
         case TlsStage::injected:
         case TlsStage::handshake_failed:  // whether it broke or could not agree is not known here

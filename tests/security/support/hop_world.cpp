@@ -293,7 +293,7 @@ HopInput input_of(const World& world) {
 
 TlsFacts facts_of(const HopDecision& decision, const Server& server) {
     TlsStage stage = server.stage;
-    if (decision.tls_off && stage != TlsStage::not_reached) stage = TlsStage::not_offered;
+    if (decision.tls_off && stage != TlsStage::not_reached) stage = TlsStage::not_asked;
     TlsFacts out = test::facts_of(stage);
     if (stage == TlsStage::refused) out.detail = server.reply;
     if (stage != TlsStage::established) return out;
