@@ -78,6 +78,7 @@ def render_table(table: Table, found: list[Difference], reasons: dict[Difference
         lines.append(_line(f"{row['number']}{mark}", row["title"], *cells, notes))
     if any(row["rule"] for row in table.rows):
         lines += ["", f"{RULE_MARK} Sealpost has a rule for this domain that the others have not."]
+        lines += ["Scenarios about other rules, which only Sealpost has, are left out."]
     return "\n".join(lines) + "\n"
 
 
