@@ -86,9 +86,9 @@ struct HopDecision {
     std::string sni;                      ///< of an attempt
     bool mx_secure = false;
     std::vector<AppliedPolicy> policies;  ///< that this host is measured against; reported for each
-    std::string tlsa_failure;             ///< of an attempt: the TLSA lookup failed, and nothing is held for it
-    bool sts_listed = true;               ///< false: an applied MTA-STS policy does not name this host
-    Lack lack = Lack::none;               ///< of a skipped host, and a message that requires TLS
+    std::string tlsa_failure;  ///< of an attempt: the TLSA lookup failed, and nothing is held for it
+    bool sts_listed = true;    ///< false: an applied MTA-STS policy does not name this host
+    Lack lack = Lack::none;    ///< of a skipped host, and a message that requires TLS
     Side side = Side::nobody;
     std::string explanation;                ///< one sentence
     std::string remedy;                     ///< one sentence; empty: nothing to do

@@ -17,6 +17,7 @@
 
 #include "mta/admin/metrics.hpp"
 #include "mta/admin/server.hpp"
+#include "mta/daemon/checked.hpp"
 #include "mta/daemon/clock.hpp"
 #include "mta/daemon/dispatcher.hpp"
 #include "mta/daemon/log.hpp"
@@ -34,40 +35,6 @@ namespace {
 
 constexpr int exit_unavailable = 75;    // EX_TEMPFAIL
 constexpr int exit_configuration = 78;  // EX_CONFIG
-
-/// Everything that can be found wrong before anything has changed.
-struct Checked {
-    Domain hostname;
-    security::RuleTable rules;
-    resolver::ProcessConfig resolver;
-    resolver::WatchConfig watch;
-    security::TrustStore trusted;
-    security::TrustStore sts_trusted;
-    std::shared_ptr<TlsServer> listener_tls;  ///< none: STARTTLS is not offered
-};
-
-Result<Checked> check(const Settings& settings) {
-    Result<Domain> hostname = own_hostname(settings.daemon);
-    if (!hostname) return tl::unexpected(hostname.error());
-    Result<security::RuleTable> rules = load_rules(settings.rules);
-    if (!rules) return tl::unexpected(rules.error());
-    Result<resolver::ProcessConfig> resolver = resolver::load_process_config(settings.dns);
-    if (!resolver) return tl::unexpected(resolver.error());
-    Result<resolver::WatchConfig> watch = resolver::load_watch_config(settings.dns, *resolver);
-    if (!watch) return tl::unexpected(watch.error());
-    Result<security::TrustStore> trusted = load_trust_store("tls.ca_file", settings.tls.ca_file);
-    if (!trusted) return tl::unexpected(trusted.error());
-    Result<security::TrustStore> sts_trusted = *trusted;
-    if (!settings.mta_sts.ca_file.empty())
-        sts_trusted = load_trust_store("mta_sts.ca_file", settings.mta_sts.ca_file);
-    if (!sts_trusted) return tl::unexpected(sts_trusted.error());
-    Result<std::shared_ptr<TlsServer>> listener_tls = nullptr;
-    if (!settings.listener.tls_certificate.empty())
-        listener_tls = TlsServer::create(settings.listener, settings.tls);
-    if (!listener_tls) return tl::unexpected(listener_tls.error());
-    return Checked{std::move(*hostname), std::move(*rules),       std::move(*resolver),    std::move(*watch),
-                   std::move(*trusted),  std::move(*sts_trusted), std::move(*listener_tls)};
-}
 
 queue::StoreOptions store_options(const Settings& settings) {
     queue::StoreOptions options;
