@@ -31,7 +31,8 @@ AttemptTrace attempt(const std::string& outside) {
     trace.mx->notes = {outside};
     trace.sts = scene.sts;
     trace.sts->why = outside;
-    HopTrace hop{.host = {scene.host, 10}, .answers = {}, .tlsa = {}, .decision = scene.decide(), .sessions = {}};
+    HopTrace hop{
+        .host = {scene.host, 10}, .answers = {}, .tlsa = {}, .decision = scene.decide(), .sessions = {}};
     hop.answers.a = found("mx.example.org", RrType::a, DnsStatus::secure, {{192, 0, 2, 1}});
     hop.answers.aaaa = failed("mx.example.org", RrType::aaaa);
     hop.answers.aaaa->why = outside;
