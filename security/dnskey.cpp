@@ -208,8 +208,10 @@ std::optional<std::uint16_t> take_number(std::string_view& text, std::uint16_t m
     text.remove_prefix(begin);
     const std::size_t end = std::min(text.find_first_of(" \t"), text.size());
     std::uint16_t value = 0;
-    const auto [stop, error] = std::from_chars(text.data(), text.data() + end, value);
-    if (error != std::errc{} || stop != text.data() + end || value > max) return std::nullopt;
+    const char* const first = text.data();
+    const char* const last = first + end;
+    const auto [stop, error] = std::from_chars(first, last, value);
+    if (error != std::errc{} || stop != last || value > max) return std::nullopt;
     text.remove_prefix(end);
     return value;
 }

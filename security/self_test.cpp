@@ -52,9 +52,7 @@ SelfTest judge_self_test(const SelfTest& before, const std::optional<DnsAnswer>&
     bool failed = false;
     bool unknown = false;
 
-    if (!secure) {
-        out.believe_secure = true;
-    } else if (secure->status == DnsStatus::secure) {
+    if (!secure || secure->status == DnsStatus::secure) {
         out.believe_secure = true;
     } else if (secure->status == DnsStatus::insecure || secure->status == DnsStatus::bogus) {
         // Bogus answers are errors by themselves; an insecure one would be used.

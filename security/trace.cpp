@@ -127,10 +127,12 @@ json::array tlsa_array(const TlsaSet& set) {
 }
 
 json::object rule_check_object(const RuleCheck& check) {
-    std::vector<std::string> pins;
-    for (const SpkiPin& pin : check.pins) pins.push_back(pin.str());
-    std::vector<std::string> names;
-    for (const NamePattern& name : check.names) names.push_back(name.str());
+    std::vector<std::string> pins(check.pins.size());
+    std::transform(check.pins.begin(), check.pins.end(), pins.begin(),
+                   [](const SpkiPin& p) { return p.str(); });
+    std::vector<std::string> names(check.names.size());
+    std::transform(check.names.begin(), check.names.end(), names.begin(),
+                   [](const NamePattern& name) { return name.str(); });
     json::object out;
     out["pins"] = strings(pins);
     out["names"] = strings(names);

@@ -34,6 +34,7 @@ bool is_number(std::string_view word) {
 
 std::string digest_of(const TrustSeed& seed) {
     std::vector<std::string> lines;
+    lines.reserve(seed.keys.size() + seed.ds.size());
     for (const Dnskey& key : seed.keys) lines.push_back(key.str());
     for (const Ds& ds : seed.ds)
         lines.push_back(fmt::format("DS {} {} {} {:02x}", ds.tag, ds.algorithm, ds.digest_type,

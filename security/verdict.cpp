@@ -148,7 +148,8 @@ Verdict without_tls(const HopDecision& decision, const TlsFacts& facts, const Do
     v.achieved = Achieved::clear;
     v.explanation = fmt::format("{}; no policy forbids cleartext", what);
     v.side = decision.tls_off ? decision.side : Side::theirs;
-    v.remedy = decision.tls_off ? decision.remedy : std::move(remedy);
+    if (decision.tls_off) remedy = decision.remedy;
+    v.remedy = std::move(remedy);
     return v;
 }
 
