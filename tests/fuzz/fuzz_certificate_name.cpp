@@ -44,7 +44,9 @@ bool any_names(const std::vector<std::string>& presented, std::string_view host)
 }
 
 struct Authority {
-    Certificate ca = issue({.common_name = "CA", .ca = true});
+    // A leaf of the same name (in any case) would be taken for self-signed, whatever its names are.
+    Certificate ca =
+        issue({.common_name = "the authority of these certificates, whom no input names", .ca = true});
     Key leaf_key = make_key();
     TrustStore store = store_of({ca});
     TlsaSet tlsa = assess_tlsa({tlsa_for(ca, 2, 0, 1)}, {}).value();
