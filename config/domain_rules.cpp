@@ -4,6 +4,7 @@
 #include <array>
 
 #include "config/domain.hpp"
+#include "config/units.hpp"
 
 namespace sealpost {
 namespace {
@@ -44,7 +45,7 @@ private:
         std::string_view name;
         void (RuleReader::*read)(const toml::node&);
     };
-    static const std::array<KnownKey, 12> keys;
+    static const std::array<KnownKey, 16> keys;
 
     void add(std::string_view key, toml::source_position at, std::string_view text) {
         problems_.push_back({at, fmt::format("key '{}.{}': {}", name_, key, text)});
@@ -151,6 +152,40 @@ private:
     void read_insecure_mx(const toml::node& node) { rule_.insecure_mx = read_flag("insecure_mx", node); }
     void read_both(const toml::node& node) { rule_.both = read_flag("both", node).value_or(false); }
     void read_observe(const toml::node& node) { rule_.observe = read_flag("observe", node).value_or(false); }
+    void read_max_connections(const toml::node& node) {
+        constexpr std::int64_t most = 1000;
+        const auto number = node.value_exact<std::int64_t>();
+        if (number && *number >= 1 && *number <= most)
+            rule_.max_connections = static_cast<unsigned>(*number);
+        else
+            add("max_connections", node.source().begin,
+                fmt::format("expected a whole number from 1 to {}, found {}", most, describe(node)));
+    }
+    void read_rate(const toml::node& node) {
+        const auto text = read_line("rate", node);
+        if (!text) return;
+        const Result<Rate> rate = parse_rate(*text);
+        if (rate)
+            rule_.rate = *rate;
+        else
+            add("rate", node.source().begin, rate.error().text);
+    }
+    std::optional<Millis> read_duration(std::string_view key, const toml::node& node, Millis min) {
+        constexpr Millis most = std::chrono::hours(24 * 365);
+        const auto text = read_line(key, node);
+        if (!text) return std::nullopt;
+        const Result<Millis> value = parse_duration(*text);
+        if (value && *value >= min && *value <= most) return *value;
+        add(key, node.source().begin,
+            value ? fmt::format("'{}' is out of range; allowed is a duration from \"{}\" to \"{}\"", *text,
+                                format_duration(min), format_duration(most))
+                  : value.error().text);
+        return std::nullopt;
+    }
+    void read_notify_after(const toml::node& node) {
+        rule_.notify_after = read_duration("notify_after", node, Millis(0));
+    }
+    void read_max_age(const toml::node& node) { rule_.max_age = read_duration("max_age", node, Millis(100)); }
     void read_reason(const toml::node& node) { rule_.reason = read_line("reason", node).value_or(""); }
     void read_contact(const toml::node& node) { rule_.contact = read_line("contact", node).value_or(""); }
     void read_until(const toml::node& node) {
@@ -210,18 +245,23 @@ private:
     bool bad_tls_ = false;
 };
 
-const std::array<RuleReader::KnownKey, 12> RuleReader::keys{{{"tls", &RuleReader::read_tls},
-                                                             {"match", &RuleReader::read_match},
-                                                             {"pins", &RuleReader::read_pins},
-                                                             {"ca_file", &RuleReader::read_ca_file},
-                                                             {"min_tls", &RuleReader::read_min_tls},
-                                                             {"route", &RuleReader::read_route},
-                                                             {"insecure_mx", &RuleReader::read_insecure_mx},
-                                                             {"both", &RuleReader::read_both},
-                                                             {"observe", &RuleReader::read_observe},
-                                                             {"reason", &RuleReader::read_reason},
-                                                             {"until", &RuleReader::read_until},
-                                                             {"contact", &RuleReader::read_contact}}};
+const std::array<RuleReader::KnownKey, 16> RuleReader::keys{
+    {{"tls", &RuleReader::read_tls},
+     {"match", &RuleReader::read_match},
+     {"pins", &RuleReader::read_pins},
+     {"ca_file", &RuleReader::read_ca_file},
+     {"min_tls", &RuleReader::read_min_tls},
+     {"route", &RuleReader::read_route},
+     {"insecure_mx", &RuleReader::read_insecure_mx},
+     {"both", &RuleReader::read_both},
+     {"observe", &RuleReader::read_observe},
+     {"max_connections", &RuleReader::read_max_connections},
+     {"rate", &RuleReader::read_rate},
+     {"notify_after", &RuleReader::read_notify_after},
+     {"max_age", &RuleReader::read_max_age},
+     {"reason", &RuleReader::read_reason},
+     {"until", &RuleReader::read_until},
+     {"contact", &RuleReader::read_contact}}};
 
 }  // namespace
 

@@ -16,6 +16,7 @@
 #include "config/ip.hpp"
 #include "config/next_hop.hpp"
 #include "config/spki_pin.hpp"
+#include "config/units.hpp"
 
 namespace sealpost {
 
@@ -70,9 +71,10 @@ struct QueueSettings {
     double retry_jitter = 0.15;  ///< +- this part of the delay
     Millis max_age = std::chrono::hours(24 * 5);
     Millis max_age_null_sender = std::chrono::hours(24);
-    unsigned active_limit = 20000;               ///< recipients held in memory at once
-    std::uint64_t max_messages = 5'000'000;      ///< beyond it mail is answered 452
-    std::uint64_t min_free_space = 64ULL << 20;  ///< of the state directory's file system; below it 452
+    Millis notify_after = std::chrono::hours(4);  ///< the sender hears of the delay; 0: never
+    unsigned active_limit = 20000;                ///< recipients held in memory at once
+    std::uint64_t max_messages = 5'000'000;       ///< beyond it mail is answered 452
+    std::uint64_t min_free_space = 64ULL << 20;   ///< of the state directory's file system; below it 452
     std::uint64_t dsn_return_size = 64ULL
                                     << 10;  ///< how much of a message a bounce returns before headers only
     Millis trace_max_age = std::chrono::hours(24 * 30);
@@ -85,9 +87,11 @@ struct DeliverySettings {
     std::uint16_t port = 25;
     unsigned max_connections = 500;
     unsigned max_connections_per_destination = 10;
-    unsigned max_recipients = 100;  ///< in one transaction
-    unsigned max_mx_hosts = 100;    ///< considered of an MX set
-    unsigned max_addresses = 5;     ///< tried of one attempt, over all hosts
+    std::optional<Rate> rate;                  ///< messages to all destinations together
+    std::optional<Rate> rate_per_destination;  ///< messages to one, where its rule says none
+    unsigned max_recipients = 100;             ///< in one transaction
+    unsigned max_mx_hosts = 100;               ///< considered of an MX set
+    unsigned max_addresses = 5;                ///< tried of one attempt, over all hosts
     bool ipv4 = true;
     bool ipv6 = true;
     std::optional<IpAddress> source_ipv4;
@@ -200,8 +204,12 @@ struct RuleSettings {
     std::vector<NextHop> route;         ///< instead of the domain's own MX hosts
     std::optional<bool> insecure_mx;    ///< instead of dane.insecure_mx
     bool both = false;                  ///< where DANE and MTA-STS both apply, both must pass
-    bool observe = false;               ///< the rule's own demands are recorded and hold nothing
-    std::string reason;                 ///< why it weakens
+    std::optional<unsigned> max_connections;     ///< instead of delivery.max_connections_per_destination
+    std::optional<Rate> rate;                    ///< instead of delivery.rate_per_destination
+    std::optional<Millis> notify_after;          ///< instead of queue.notify_after
+    std::optional<Millis> max_age;               ///< instead of queue.max_age, for what a policy holds too
+    bool observe = false;                        ///< the rule's own demands are recorded and hold nothing
+    std::string reason;                          ///< why it weakens
     std::optional<std::chrono::sys_days> until;  ///< the first day (UTC) on which it does not apply any more
     std::string contact;                         ///< whom to ask at the partner; shown with a held message
     std::string file;                            ///< where it was written ...

@@ -133,6 +133,8 @@ constexpr std::array keys = {
         "Mail older than this goes back to its sender. RFC 5321 wants at least 4d."},
     Key{"queue", "max_age_null_sender", duration<&S::queue, &Queue::max_age_null_sender>(Millis(100), year),
         "The same for mail without a sender, which is dropped."},
+    Key{"queue", "notify_after", duration<&S::queue, &Queue::notify_after>(Millis(0), year),
+        "The sender is told of mail that has waited so long, with the reason. 0ms: never."},
     Key{"queue", "active_limit", count<&S::queue, &Queue::active_limit>(1, million),
         "Recipients held in memory at once; the others wait on disk."},
     Key{"queue", "max_messages", LargeCountField{&at<&S::queue, &Queue::max_messages>, 1, 1'000'000'000},
@@ -153,6 +155,10 @@ constexpr std::array keys = {
     Key{"delivery", "max_connections_per_destination",
         count<&S::delivery, &Delivery::max_connections_per_destination>(1, 1000),
         "Connections at once to one destination."},
+    Key{"delivery", "rate", RateField{&at<&S::delivery, &Delivery::rate>},
+        "Messages to all destinations together. Empty: no limit."},
+    Key{"delivery", "rate_per_destination", RateField{&at<&S::delivery, &Delivery::rate_per_destination>},
+        "Messages to one destination whose rule has no rate of its own. Empty: no limit."},
     Key{"delivery", "max_recipients", count<&S::delivery, &Delivery::max_recipients>(1, 10'000),
         "Of one transaction. RFC 5321 lets a server refuse more than 100."},
     Key{"delivery", "max_mx_hosts", count<&S::delivery, &Delivery::max_mx_hosts>(1, 1000),
@@ -339,6 +345,7 @@ std::string allowed(const Field& field) {
                 return "a list of networks such as [\"192.0.2.0/24\", \"2001:db8::/32\"]";
             },
             [](const SourceField& f) { return fmt::format("an IPv{} address or \"\"", f.v4 ? 4 : 6); },
+            [](const RateField&) -> std::string { return "a rate such as \"20/min\" or \"\""; },
             [](const StubZonesField&) -> std::string {
                 return "a table such as { \"example.org\" = [\"192.0.2.53:53\"] }";
             }},

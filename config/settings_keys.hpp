@@ -70,13 +70,16 @@ struct SourceField {
     Access<std::optional<IpAddress>> at;
     bool v4;
 };
+struct RateField {
+    Access<std::optional<Rate>> at;
+};
 struct StubZonesField {
     Access<std::vector<StubZone>> at;
 };
 
-using Field =
-    std::variant<FlagField, CountField, LargeCountField, PortField, RatioField, SizeField, DurationField,
-                 TextField, ChoiceField, EndpointsField, NetworksField, SourceField, StubZonesField>;
+using Field = std::variant<FlagField, CountField, LargeCountField, PortField, RatioField, SizeField,
+                           DurationField, TextField, ChoiceField, EndpointsField, NetworksField, SourceField,
+                           RateField, StubZonesField>;
 
 struct Key {
     std::string_view section;

@@ -82,6 +82,10 @@ std::vector<std::pair<std::string_view, Value>> rule_values(const RuleSettings& 
     if (rule.insecure_mx) out.emplace_back("insecure_mx", *rule.insecure_mx);
     if (rule.both) out.emplace_back("both", true);
     if (rule.observe) out.emplace_back("observe", true);
+    if (rule.max_connections) out.emplace_back("max_connections", std::uint64_t{*rule.max_connections});
+    if (rule.rate) out.emplace_back("rate", format_rate(*rule.rate));
+    if (rule.notify_after) out.emplace_back("notify_after", format_duration(*rule.notify_after));
+    if (rule.max_age) out.emplace_back("max_age", format_duration(*rule.max_age));
     if (!rule.reason.empty()) out.emplace_back("reason", rule.reason);
     if (rule.until) out.emplace_back("until", format_day(*rule.until));
     if (!rule.contact.empty()) out.emplace_back("contact", rule.contact);
@@ -205,6 +209,8 @@ std::string example_settings() {
 #   insecure_mx = false    DANE only where the MX records are signed too; by default as dane.insecure_mx says
 #   observe = true         nothing is held for this rule; what it would have held is recorded
 #   route = ["[relay.example]:587"]   instead of the MX hosts; without brackets the MX hosts of that name
+#   max_connections = 2; rate = "20/min"   connections at once and messages, to each domain of the rule
+#   notify_after = "1h"; max_age = "2d"    when the sender hears of a delay, and when mail is given up
 #   contact = "..."        whom to ask at the other side; shown with held mail
 #
 #[domain."example.org"]

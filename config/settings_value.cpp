@@ -152,6 +152,19 @@ Problems set_source(const SourceField& field, const toml::node& node, std::optio
     return {};
 }
 
+Problems set_rate(const Field& field, const toml::node& node, std::optional<Rate>& target) {
+    const auto text = node.value_exact<std::string>();
+    if (!text) return expected(field, node);
+    if (text->empty()) {
+        target.reset();
+        return {};
+    }
+    const Result<Rate> rate = parse_rate(*text);
+    if (!rate) return problem(node, rate.error().text);
+    target = *rate;
+    return {};
+}
+
 struct Setter {
     const Field& field;
     const toml::node& node;
@@ -198,6 +211,7 @@ struct Setter {
     Problems operator()(const EndpointsField& f) const { return set_list(field, node, f.at(settings)); }
     Problems operator()(const NetworksField& f) const { return set_list(field, node, f.at(settings)); }
     Problems operator()(const SourceField& f) const { return set_source(f, node, f.at(settings)); }
+    Problems operator()(const RateField& f) const { return set_rate(field, node, f.at(settings)); }
     Problems operator()(const StubZonesField& f) const { return set_stub_zones(field, node, f.at(settings)); }
 };
 
@@ -226,6 +240,10 @@ struct Getter {
     Value operator()(const SourceField& f) const {
         const std::optional<IpAddress>& address = f.at(settings);
         return address ? address->str() : std::string();
+    }
+    Value operator()(const RateField& f) const {
+        const std::optional<Rate>& rate = f.at(settings);
+        return rate ? format_rate(*rate) : std::string();
     }
     Value operator()(const StubZonesField& f) const {
         std::map<std::string, List> zones;

@@ -84,6 +84,34 @@ std::string format_size(std::uint64_t octets) {
     return format(octets, sizes);
 }
 
+Result<Rate> parse_rate(std::string_view text) {
+    constexpr unsigned max = 1'000'000;
+    const std::size_t slash = text.find('/');
+    unsigned count = 0;
+    const std::string_view number = text.substr(0, slash);
+    const auto [rest, ec] = std::from_chars(number.data(), number.data() + number.size(), count);
+    const bool whole = ec == std::errc{} && rest == number.data() + number.size();
+    const std::string_view name =
+        slash == std::string_view::npos ? std::string_view{} : text.substr(slash + 1);
+    const auto* const unit =
+        std::find_if(durations.begin(), durations.end(), [&](const Unit& u) { return u.name == name; });
+    if (!whole || count == 0 || count > max || unit == durations.end() || unit->name == "ms")
+        return fail(
+            Errc::invalid,
+            fmt::format("'{}' is not a rate; write a whole number from 1 to {} and a unit (s, min, h, "
+                        "d), as in 20/min",
+                        text.substr(0, 40), max));
+    return Rate{count, std::chrono::milliseconds(static_cast<std::int64_t>(unit->factor))};
+}
+
+std::string format_rate(Rate rate) {
+    const auto* const unit = std::find_if(durations.begin(), durations.end(), [&](const Unit& u) {
+        return static_cast<std::int64_t>(u.factor) == rate.per.count();
+    });
+    return unit == durations.end() ? fmt::format("{}/{}", rate.count, format_duration(rate.per))
+                                   : fmt::format("{}/{}", rate.count, unit->name);
+}
+
 std::string format_day(std::chrono::sys_days day) {
     const std::chrono::year_month_day date(day);
     return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()),

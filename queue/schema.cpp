@@ -148,7 +148,23 @@ CREATE INDEX sts_policy_failing ON sts_policy (mode, expires_at) WHERE failures 
 PRAGMA user_version = 3;
 )sql";
 
-constexpr std::array migrations{migration_1, migration_2, migration_3};
+// message.ret: 0 not given, 1 FULL, 2 HDRS; envid as given (RFC 3461 §4.3, §4.4). recipient.notified: 1 when
+// the sender was told of the delay. reception: a body that is being received; what a crash leaves of it is
+// deleted at the next start.
+constexpr const char* migration_4 = R"sql(
+ALTER TABLE message ADD COLUMN envid TEXT NOT NULL DEFAULT '';
+ALTER TABLE message ADD COLUMN ret INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE recipient ADD COLUMN notified INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE reception (
+    message    INTEGER PRIMARY KEY,
+    body_first INTEGER NOT NULL,
+    body_end   INTEGER NOT NULL
+) STRICT;
+
+PRAGMA user_version = 4;
+)sql";
+
+constexpr std::array migrations{migration_1, migration_2, migration_3, migration_4};
 static_assert(migrations.size() == schema_version);
 
 tl::unexpected<Error> newer(const std::filesystem::path& file, std::int64_t version) {

@@ -14,7 +14,7 @@
 
 namespace sealpost::queue {
 
-inline constexpr int schema_version = 3;
+inline constexpr int schema_version = 4;
 inline constexpr int application_id = 0x53454C50;  ///< "SELP"
 
 /// Looks at the file's first 100 octets alone, before SQLite may touch it. A missing or empty file is fine.

@@ -15,6 +15,10 @@ Result<Rule> make_rule(const RuleSettings& from, const RuleAuthorities& authorit
     rule.insecure_mx = from.insecure_mx;
     rule.both = from.both;
     rule.observe = from.observe;
+    rule.max_connections = from.max_connections;
+    rule.rate = from.rate;
+    rule.notify_after = from.notify_after;
+    rule.max_age = from.max_age;
     rule.reason = from.reason;
     rule.until = from.until;
     rule.contact = from.contact;

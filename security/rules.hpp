@@ -28,6 +28,11 @@ struct Rule {
     std::vector<NextHop> route;
     std::optional<bool> insecure_mx;
     bool both = false;
+    // How mail is sent, not how securely: for the queue and its workers.
+    std::optional<unsigned> max_connections;
+    std::optional<Rate> rate;
+    std::optional<Millis> notify_after;
+    std::optional<Millis> max_age;
     bool observe = false;
     std::string reason;
     std::optional<std::chrono::sys_days> until;

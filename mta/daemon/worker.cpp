@@ -134,10 +134,8 @@ Async<bool> Worker::attempt(queue::Delivery delivery) {
     const queue::StoredMessage message = std::get<queue::StoredMessage>(std::move(*loaded));
     now.last = queue::give_up(message.envelope, queue::Held::by_policy, context_.settings->queue.max_age,
                               wall_clock());
-    const Result<Domain> domain = Domain::parse(delivery.domain);
-    // The delivery's own lookup, and those after it, then know the newest policy [STS-68].
-    if (now.last && domain) co_await context_.sts->lookup(*domain, security::StsUrgency::final);
     DelivererContext context;
+    if (now.last) context.urgency = security::StsUrgency::final;
     context.resolver = context_.resolver;
     context.sts = context_.sts;
     context.route = context_.route;

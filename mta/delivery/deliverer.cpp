@@ -47,7 +47,7 @@ Deliverer::Deliverer(DelivererContext context, const queue::Delivery& delivery,
       // A next-hop that is no domain (an address literal, a damaged row) is settled before the route is used.
       route_(*context_.resolver, *context_.sts, *context_.route, *context_.rules,
              Domain::parse(delivery.domain).value_or(Domain::parse("invalid").value()),
-             demand_of(message.envelope)),
+             demand_of(message.envelope), context_.urgency),
       report_(Domain::parse(delivery.domain).value_or(Domain::parse("invalid").value())) {
     report_.trace.message = message.id.str();
     for (const queue::DueRecipient& due : due_)

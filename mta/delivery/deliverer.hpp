@@ -51,6 +51,8 @@ struct DelivererContext {
     const RouteSettings* route = nullptr;
     std::shared_ptr<const security::RuleTable> rules;
     SessionContext session;
+    /// `final` for an attempt after which the message may be given up [STS-68].
+    security::StsUrgency urgency = security::StsUrgency::normal;
 };
 
 class Deliverer {

@@ -13,13 +13,15 @@ using security::HostQuestion;
 using security::HostState;
 
 Route::Route(resolver::Resolver& resolver, StsService& sts, const RouteSettings& settings,
-             const security::RuleTable& rules, Domain domain, security::MessageTls message)
+             const security::RuleTable& rules, Domain domain, security::MessageTls message,
+             security::StsUrgency urgency)
     : resolver_(resolver),
       sts_(sts),
       settings_(settings),
       rule_(rules.find(domain, std::chrono::floor<std::chrono::days>(wall_clock()))),
       domain_(std::move(domain)),
-      message_(message) {}
+      message_(message),
+      urgency_(urgency) {}
 
 Async<void> Route::look_up(AttemptTrace& trace, std::mt19937& random) {
     trace.rule = rule_.describe();
@@ -31,7 +33,8 @@ Async<void> Route::look_up(AttemptTrace& trace, std::mt19937& random) {
         trace.mx = security::mx_set_of_route(rule_.route);
     else
         co_await look_up_hosts(trace, random);
-    if (trace.mx->status == security::MxStatus::hosts) trace.sts = co_await sts_.lookup(trace.mx->domain);
+    if (trace.mx->status == security::MxStatus::hosts)
+        trace.sts = co_await sts_.lookup(trace.mx->domain, urgency_);
 }
 
 Async<void> Route::look_up_hosts(AttemptTrace& trace, std::mt19937& random) {

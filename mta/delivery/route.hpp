@@ -26,7 +26,8 @@ struct RouteSettings {
 class Route {
 public:
     Route(resolver::Resolver& resolver, StsService& sts, const RouteSettings& settings,
-          const security::RuleTable& rules, Domain domain, security::MessageTls message);
+          const security::RuleTable& rules, Domain domain, security::MessageTls message,
+          security::StsUrgency urgency = security::StsUrgency::normal);
 
     /// MX set and MTA-STS state; the trace holds them afterwards.
     [[nodiscard]] Async<void> look_up(security::AttemptTrace& trace, std::mt19937& random);
@@ -50,6 +51,7 @@ private:
     const security::Rule& rule_;
     Domain domain_;
     security::MessageTls message_;
+    security::StsUrgency urgency_;
 };
 
 }  // namespace sealpost

@@ -34,6 +34,28 @@ TEST_SUITE("config/domain_rules") {
         CHECK(find("b.example").line == 2);
     }
 
+    TEST_CASE("a rule says how much and for how long, too") {
+        const ConfigFolder folder(
+            "[domain.\"example.org\"]\nmax_connections = 2\nrate = \"20/min\"\n"
+            "notify_after = \"1h\"\nmax_age = \"2d\"\n[domain.\"b.example\"]\ntls = \"auto\"");
+        CHECK(folder.problems() == "");
+        const auto loaded = folder.load();
+        REQUIRE(loaded.has_value());
+        const RuleSettings& rule = loaded->settings.rules.front();
+        const RuleSettings& other = loaded->settings.rules.back();
+        const RuleSettings& full = rule.pattern == "example.org" ? rule : other;
+        const RuleSettings& bare = rule.pattern == "example.org" ? other : rule;
+        CHECK(full.max_connections == 2U);
+        CHECK(full.rate == Rate{20, std::chrono::minutes(1)});
+        CHECK(full.notify_after == std::chrono::hours(1));
+        CHECK(full.max_age == std::chrono::hours(48));
+        CHECK_FALSE((bare.max_connections || bare.rate || bare.notify_after || bare.max_age));
+        const std::string shown = render_settings(*loaded, false);
+        for (const char* line :
+             {"max_connections = 2", "rate = \"20/min\"", "notify_after = \"1h\"", "max_age = \"2d\""})
+            CHECK(shown.find(line) != std::string::npos);
+    }
+
     TEST_CASE("each mistake in a rule is told with its place and what is allowed") {
         const struct {
             const char* text;
@@ -50,6 +72,22 @@ TEST_SUITE("config/domain_rules") {
              "sealpost.toml:1:17: key 'domain.\"example\".org': unknown table; a domain stands in quotes, as "
              "in "
              "[domain.\"example.org\"]\n"},
+            {"[domain.\"a.example\"]\nmax_connections = 0",
+             "sealpost.toml:2:19: key 'domain.\"a.example\".max_connections': expected a whole number from 1 "
+             "to "
+             "1000, found the integer 0\n"},
+            {"[domain.\"a.example\"]\nrate = \"fast\"",
+             "sealpost.toml:2:8: key 'domain.\"a.example\".rate': 'fast' is not a rate; write a whole number "
+             "from "
+             "1 to 1000000 and a unit (s, min, h, d), as in 20/min\n"},
+            {"[domain.\"a.example\"]\nmax_age = \"0s\"",
+             "sealpost.toml:2:11: key 'domain.\"a.example\".max_age': '0s' is out of range; allowed is a "
+             "duration "
+             "from \"100ms\" to \"365d\"\n"},
+            {"[domain.\"a.example\"]\nnotify_after = 3",
+             "sealpost.toml:2:16: key 'domain.\"a.example\".notify_after': expected a line of text, found "
+             "the "
+             "integer 3\n"},
             {"[domain.\"*.example.org\"]",
              "sealpost.toml:1:9: key 'domain.\"*.example.org\"': '*.example.org' holds a character that no "
              "domain name "

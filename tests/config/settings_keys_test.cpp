@@ -58,6 +58,7 @@ struct TwoValues {
     Pair operator()(const SourceField& f) const {
         return f.v4 ? Pair{R"("")", quoted("192.0.2.1")} : Pair{R"("")", quoted("2001:db8::1")};
     }
+    Pair operator()(const RateField&) const { return {R"("")", quoted("20/min")}; }
     Pair operator()(const StubZonesField&) const {
         return {"{}",
                 R"({ "a.example" = ["192.0.2.1:53", "[2001:db8::1]:53"], "b.example" = ["192.0.2.2:53"] })"};

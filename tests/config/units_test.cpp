@@ -39,6 +39,23 @@ TEST_SUITE("config/units") {
         }
     }
 
+    TEST_CASE("a rate is a whole number for a unit of time") {
+        using sealpost::format_rate;
+        using sealpost::parse_rate;
+        CHECK(parse_rate("20/min").value() == sealpost::Rate{20, std::chrono::minutes(1)});
+        CHECK(parse_rate("1000000/d").value() == sealpost::Rate{1'000'000, std::chrono::hours(24)});
+        for (const char* good : {"1/s", "20/min", "7/h", "100/d"})
+            CHECK(format_rate(parse_rate(good).value()) == good);
+        for (const char* bad : {"", "/", "20", "20/", "/min", "0/min", "-1/s", "20/ms", "20 / min", "20/m",
+                                "1.5/s", "1000001/s", "99999999999999999999/s", "20/min/s", "+2/s"}) {
+            CAPTURE(bad);
+            CHECK_FALSE(parse_rate(bad).has_value());
+        }
+        CHECK(parse_rate("20").error().text ==
+              "'20' is not a rate; write a whole number from 1 to 1000000 and a unit (s, min, h, d), as in "
+              "20/min");
+    }
+
     TEST_CASE("the error names the units that are allowed") {
         CHECK(parse_duration("30").error().text ==
               "'30' has no unit; write one of ms, s, min, h, d, as in 30min");
