@@ -150,6 +150,7 @@ TEST_SUITE("queue/sts_cache") {
         }
         {
             Database db = value(Database::open(dir.database(), Database::Mode::read_write));
+            REQUIRE(db.exec(test::undo_schema_4));
             REQUIRE(
                 db.exec("DROP INDEX sts_policy_refresh; DROP INDEX sts_policy_failing;"
                         "ALTER TABLE sts_policy DROP COLUMN refresh_at;"
