@@ -73,6 +73,7 @@ struct QueueSettings {
     Millis max_age_null_sender = std::chrono::hours(24);
     Millis notify_after = std::chrono::hours(4);  ///< the sender hears of the delay; 0: never
     unsigned active_limit = 20000;                ///< recipients held in memory at once
+    std::uint64_t body_cache = 32ULL << 20;       ///< octets of accepted messages kept in memory until sent
     std::uint64_t max_messages = 5'000'000;       ///< beyond it mail is answered 452
     std::uint64_t min_free_space = 64ULL << 20;   ///< of the state directory's file system; below it 452
     std::uint64_t dsn_return_size = 64ULL
@@ -86,12 +87,16 @@ struct QueueSettings {
 struct DeliverySettings {
     std::uint16_t port = 25;
     unsigned max_connections = 500;
-    unsigned max_connections_per_destination = 10;
-    std::optional<Rate> rate;                  ///< messages to all destinations together
-    std::optional<Rate> rate_per_destination;  ///< messages to one, where its rule says none
-    unsigned max_recipients = 100;             ///< in one transaction
-    unsigned max_mx_hosts = 100;               ///< considered of an MX set
-    unsigned max_addresses = 5;                ///< tried of one attempt, over all hosts
+    unsigned max_connections_per_destination = 20;
+    unsigned max_connections_per_mx = 50;         ///< to all destinations that share an MX set
+    unsigned reuse_messages = 100;                ///< sent over one connection
+    Millis reuse_time = std::chrono::minutes(5);  ///< from its beginning
+    Millis reuse_idle = std::chrono::seconds(2);  ///< waiting for another message
+    std::optional<Rate> rate;                     ///< messages to all destinations together
+    std::optional<Rate> rate_per_destination;     ///< messages to one, where its rule says none
+    unsigned max_recipients = 100;                ///< in one transaction
+    unsigned max_mx_hosts = 100;                  ///< considered of an MX set
+    unsigned max_addresses = 5;                   ///< tried of one attempt, over all hosts
     bool ipv4 = true;
     bool ipv6 = true;
     std::optional<IpAddress> source_ipv4;

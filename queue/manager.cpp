@@ -5,18 +5,65 @@
 
 namespace sealpost::queue {
 
-// A destination is in `turn_` exactly while it has something waiting, a free delivery slot and no rest:
+// A destination is in `turn_` exactly while it has something waiting, a free connection of its window, no
+// pause, and does not stand in line for its MX set:
 //
-//            add                     next: nothing waits or no slot is free, or rest
-//   (idle) -------> in turn_ --------------------------------------------> out of turn_
-//                      ^                                                        |
-//                      +---------- finished, the rest is over, add <------------+
+//            add                     next: nothing waits or no connection is free, a pause, the MX set is
+//            full
+//   (idle) -------> in turn_ ------------------------------------------------------------> out of turn_
+//                      ^                                                                       |
+//                      +---------- finished, the pause is over, add, a run of its MX set ended <+
+
+namespace {
+
+constexpr std::size_t max_known = 20'000;
+constexpr std::size_t max_paused = 100'000;
+constexpr std::size_t looked_at = 16;
+
+}  // namespace
+
+Manager::Manager(ManagerLimits limits, LimitsOf limits_of)
+    : limits_(limits), limits_of_(std::move(limits_of)) {
+    if (limits_.rate) pace_.emplace(*limits_.rate);
+}
+
+Manager::Known& Manager::known(const std::string& domain) {
+    if (const auto found = known_.find(domain); found != known_.end()) return found->second;
+    if (known_.size() >= max_known) {
+        auto it = known_.begin();
+        for (std::size_t i = 0; i < looked_at && it != known_.end(); ++i) {
+            const bool used = destinations_.contains(it->first) || paused_.contains(it->first);
+            it = used ? std::next(it) : known_.erase(it);
+        }
+    }
+    const DestinationLimits limits = limits_of_ ? limits_of_(domain) : DestinationLimits{};
+    Known fresh{.window = Window(limits.connections), .pace = {}, .mx = {}, .dead = 0};
+    if (limits.rate) fresh.pace.emplace(*limits.rate);
+    return known_.emplace(domain, std::move(fresh)).first->second;
+}
+
+void Manager::renew_limits() {
+    if (!limits_of_) return;
+    for (auto& [domain, known] : known_) {
+        const DestinationLimits limits = limits_of_(domain);
+        known.window.set_limit(limits.connections);
+        if (limits.rate && (!known.pace || known.pace->rate() != *limits.rate))
+            known.pace.emplace(*limits.rate);
+        else if (!limits.rate)
+            known.pace.reset();
+    }
+    for (auto& entry : destinations_) take_turn(entry);
+}
+
+bool Manager::mx_is_full(const std::string& mx) const {
+    const auto found = mx_sets_.find(mx);
+    return found != mx_sets_.end() && found->second.runs >= limits_.connections_per_mx;
+}
 
 void Manager::take_turn(Destinations::value_type& entry) {
     Destination& d = entry.second;
-    if (d.turn || d.waiting.empty() || d.deliveries >= limits_.per_destination ||
-        resting_.contains(entry.first))
-        return;
+    if (d.turn || d.waits_for_mx || d.waiting.empty() || paused_.contains(entry.first)) return;
+    if (d.runs >= known(entry.first).window.size()) return;
     d.turn = turn_.insert(turn_.end(), entry.first);
 }
 
@@ -25,16 +72,37 @@ void Manager::lose_turn(Destination& destination) {
     destination.turn.reset();
 }
 
-void Manager::end_rest(const std::string& domain) {
-    const auto it = resting_.find(domain);
-    if (it == resting_.end()) return;
-    rest_ends_.erase({it->second, domain});
-    resting_.erase(it);
+void Manager::pause(const std::string& domain, Instant until, bool rest) {
+    end_pause(domain);
+    if (paused_.size() >= max_paused) return;
+    paused_.emplace(domain, Pause{until, rest});
+    pause_ends_.emplace(until, domain);
+}
+
+void Manager::end_pause(const std::string& domain) {
+    const auto it = paused_.find(domain);
+    if (it == paused_.end()) return;
+    pause_ends_.erase({it->second.until, domain});
+    paused_.erase(it);
+}
+
+void Manager::end_rests() {
+    for (auto it = paused_.begin(); it != paused_.end();) {
+        if (!it->second.rest) {
+            ++it;
+            continue;
+        }
+        pause_ends_.erase({it->second.until, it->first});
+        it = paused_.erase(it);
+    }
 }
 
 void Manager::forget_if_idle(const std::string& domain) {
     const auto it = destinations_.find(domain);
-    if (it != destinations_.end() && it->second.held == 0) destinations_.erase(it);
+    if (it != destinations_.end() && it->second.held == 0) {
+        lose_turn(it->second);
+        destinations_.erase(it);
+    }
 }
 
 std::size_t Manager::room_for(const std::string& domain) const {
@@ -44,7 +112,7 @@ std::size_t Manager::room_for(const std::string& domain) const {
     return room() > held ? (room() - held + 1) / 2 : 0;
 }
 
-Manager::Add Manager::add(const DueRecipient& recipient, Time now) {
+Manager::Add Manager::add(const DueRecipient& recipient, Instant now, const MessageInMemory& in_memory) {
     const std::string& domain = recipient.recipient.domain;
     if (present_.contains(recipient.id)) return Add::present;
     if (rest_until(domain, now)) return Add::resting;
@@ -53,12 +121,12 @@ Manager::Add Manager::add(const DueRecipient& recipient, Time now) {
         parked_.insert(domain);
         return Add::saturated;
     }
-    end_rest(domain);
     auto& entry = *destinations_.try_emplace(domain).first;
     Destination& d = entry.second;
-    const auto [known, is_new] = d.by_message.try_emplace(recipient.id.message, d.waiting.end());
-    if (is_new) known->second = d.waiting.insert(d.waiting.end(), Batch{recipient.id.message, {}});
-    known->second->recipients.push_back(recipient);
+    const auto [by_message, is_new] = d.by_message.try_emplace(recipient.id.message, d.waiting.end());
+    if (is_new)
+        by_message->second = d.waiting.insert(d.waiting.end(), Batch{recipient.id.message, {}, in_memory});
+    by_message->second->recipients.push_back(recipient);
     present_.insert(recipient.id);
     ++d.held;
     ++active_;
@@ -66,44 +134,122 @@ Manager::Add Manager::add(const DueRecipient& recipient, Time now) {
     return Add::added;
 }
 
-std::optional<Delivery> Manager::next(Time now) {
-    while (!rest_ends_.empty() && rest_ends_.begin()->first <= now) {
-        const std::string domain = rest_ends_.begin()->second;
-        end_rest(domain);
-        if (const auto it = destinations_.find(domain); it != destinations_.end()) take_turn(*it);
-    }
-    if (in_flight_ >= limits_.deliveries || turn_.empty()) return std::nullopt;
-    auto& entry = *destinations_.find(turn_.front());
-    Destination& d = entry.second;
-    lose_turn(d);
-
-    Batch& batch = d.waiting.front();
-    Delivery delivery{.message = batch.message, .domain = entry.first, .recipients = {}};
+Delivery Manager::take_delivery(Destination& destination, const std::string& domain) const {
+    Batch& batch = destination.waiting.front();
+    Delivery delivery{
+        .message = batch.message, .domain = domain, .recipients = {}, .in_memory = batch.in_memory};
     const std::size_t count = std::min(std::max<std::size_t>(1, limits_.recipients), batch.recipients.size());
     for (std::size_t i = 0; i < count; ++i) {
         delivery.recipients.push_back(std::move(batch.recipients.front()));
         batch.recipients.pop_front();
     }
     if (batch.recipients.empty()) {
-        d.by_message.erase(batch.message);
-        d.waiting.pop_front();
+        destination.by_message.erase(batch.message);
+        destination.waiting.pop_front();
     }
-    ++d.deliveries;
-    ++in_flight_;
-    take_turn(entry);
     return delivery;
 }
 
-void Manager::finished(const Delivery& delivery) {
-    const auto it = destinations_.find(delivery.domain);
-    if (it == destinations_.end()) return;
-    for (const DueRecipient& recipient : delivery.recipients) present_.erase(recipient.id);
-    active_ -= delivery.recipients.size();
-    it->second.held -= delivery.recipients.size();
-    --it->second.deliveries;
+std::optional<Run> Manager::next(Instant now) {
+    while (!pause_ends_.empty() && pause_ends_.begin()->first <= now) {
+        const std::string domain = pause_ends_.begin()->second;
+        end_pause(domain);
+        if (const auto it = destinations_.find(domain); it != destinations_.end()) take_turn(*it);
+    }
+    if (in_flight_ >= limits_.connections || (pace_ && pace_->next() > now)) return std::nullopt;
+    while (!turn_.empty()) {
+        auto& entry = *destinations_.find(turn_.front());
+        Destination& d = entry.second;
+        lose_turn(d);
+        Known& k = known(entry.first);
+        if (!k.mx.empty() && mx_is_full(k.mx)) {
+            mx_sets_[k.mx].line.push_back(entry.first);
+            d.waits_for_mx = true;
+            continue;
+        }
+        // What waits is spread over the connections that may still be opened; the rest of a deep queue
+        // follows on the same ones.
+        const std::size_t free =
+            std::max<std::size_t>(1, k.window.size() - std::min(k.window.size(), d.runs));
+        std::size_t length =
+            std::clamp<std::size_t>(d.waiting.size() / free, 1, std::max<std::size_t>(1, limits_.run));
+        if (k.pace || pace_) length = 1;
+        Run run{.domain = entry.first, .deliveries = {}};
+        while (run.deliveries.size() < length && !d.waiting.empty())
+            run.deliveries.push_back(take_delivery(d, entry.first));
+        if (k.pace) {
+            k.pace->took(1, now);
+            pause(entry.first, k.pace->next(), false);
+        }
+        if (pace_) pace_->took(1, now);
+        if (!k.mx.empty()) ++mx_sets_[k.mx].runs;
+        ++d.runs;
+        ++in_flight_;
+        take_turn(entry);
+        return run;
+    }
+    return std::nullopt;
+}
+
+std::optional<Instant> Manager::next_change() const {
+    std::optional<Instant> when;
+    if (!pause_ends_.empty()) when = pause_ends_.begin()->first;
+    if (pace_ && !turn_.empty() && (!when || pace_->next() < *when)) when = pace_->next();
+    return when;
+}
+
+void Manager::mx_run_ended(const std::string& mx) {
+    const auto found = mx_sets_.find(mx);
+    if (found == mx_sets_.end()) return;
+    if (found->second.runs > 0) --found->second.runs;
+    while (!found->second.line.empty() && found->second.runs < limits_.connections_per_mx) {
+        const std::string domain = std::move(found->second.line.front());
+        found->second.line.pop_front();
+        const auto it = destinations_.find(domain);
+        if (it == destinations_.end() || !it->second.waits_for_mx) continue;
+        it->second.waits_for_mx = false;
+        take_turn(*it);
+        break;
+    }
+    if (found->second.runs == 0 && found->second.line.empty()) mx_sets_.erase(found);
+}
+
+std::vector<RecipientId> Manager::finished(const Run& run, RunEnd end, const std::string& mx, Instant now) {
+    const auto it = destinations_.find(run.domain);
+    if (it == destinations_.end()) return {};
+    Destination& d = it->second;
+    for (const Delivery& delivery : run.deliveries) {
+        for (const DueRecipient& recipient : delivery.recipients) present_.erase(recipient.id);
+        active_ -= delivery.recipients.size();
+        d.held -= delivery.recipients.size();
+    }
+    --d.runs;
     --in_flight_;
+    Known& k = known(run.domain);
+    const std::string before = k.mx;
+    if (!mx.empty() && mx != k.mx && d.runs == 0) k.mx = mx;  // counts go back to where they were taken
+    std::vector<RecipientId> leave;
+    switch (end) {
+        case RunEnd::delivered:
+            k.dead = 0;
+            k.window.succeeded();
+            break;
+        case RunEnd::trouble:
+            k.window.failed();
+            break;
+        case RunEnd::dead:
+            ++k.dead;
+            k.window.probe();
+            pause(run.domain, now + rest_after(k.dead, limits_.longest_rest), true);
+            if (paused_.contains(run.domain)) leave = take_waiting(d);
+            break;
+        case RunEnd::nothing:
+            break;
+    }
+    if (!before.empty()) mx_run_ended(before);
     take_turn(*it);
-    forget_if_idle(delivery.domain);
+    forget_if_idle(run.domain);
+    return leave;
 }
 
 std::vector<RecipientId> Manager::take_waiting(Destination& destination) {
@@ -114,6 +260,7 @@ std::vector<RecipientId> Manager::take_waiting(Destination& destination) {
             present_.erase(recipient.id);
         }
     lose_turn(destination);
+    destination.waits_for_mx = false;
     destination.waiting.clear();
     destination.by_message.clear();
     destination.held -= ids.size();
@@ -121,21 +268,10 @@ std::vector<RecipientId> Manager::take_waiting(Destination& destination) {
     return ids;
 }
 
-std::vector<RecipientId> Manager::rest(const std::string& domain, Time until) {
-    end_rest(domain);
-    resting_.emplace(domain, until);
-    rest_ends_.emplace(until, domain);
-    const auto it = destinations_.find(domain);
-    if (it == destinations_.end()) return {};
-    std::vector<RecipientId> ids = take_waiting(it->second);
-    forget_if_idle(domain);
-    return ids;
-}
-
-std::optional<Time> Manager::rest_until(const std::string& domain, Time now) const {
-    const auto it = resting_.find(domain);
-    if (it == resting_.end() || it->second <= now) return std::nullopt;
-    return it->second;
+std::optional<Instant> Manager::rest_until(const std::string& domain, Instant now) const {
+    const auto it = paused_.find(domain);
+    if (it == paused_.end() || !it->second.rest || it->second.until <= now) return std::nullopt;
+    return it->second.until;
 }
 
 std::set<std::string> Manager::saturated() const {

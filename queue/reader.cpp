@@ -2,6 +2,7 @@
 
 #include "queue/rows.hpp"
 #include "queue/schema.hpp"
+#include "security/trace.hpp"
 
 namespace sealpost::queue {
 
@@ -100,9 +101,8 @@ Result<Reader> Reader::open(const std::filesystem::path& state_directory) {
          "SELECT sender, flags, client_ip, client_helo, protocol, received_at, expires_at, body_size, frozen,"
          " tls FROM message WHERE id = ?"},
         {&impl->attempts,
-         "SELECT at, trace FROM (SELECT id, at, trace FROM attempt WHERE message = ?1 ORDER BY id DESC LIMIT "
-         "?2)"
-         " ORDER BY id"},
+         "SELECT a.at, a.trace, s.trace FROM (SELECT id, at, trace, shared FROM attempt WHERE message = ?1"
+         " ORDER BY id DESC LIMIT ?2) a LEFT JOIN attempt s ON s.id = a.shared ORDER BY a.id"},
     });
     if (!ready) return tl::unexpected(ready.error());
     return Reader{std::move(impl)};
@@ -179,8 +179,10 @@ Result<std::vector<Attempt>> Reader::trace(MessageId id) {
         const Result<bool> row = rows->next();
         if (!row) return tl::unexpected(row.error());
         if (!*row) return attempts;
-        attempts.push_back(
-            {.at = time_from_row(rows->integer(0)).value_or(Time{}), .trace = std::string{rows->text(1)}});
+        // Over a connection that another message opened, what was looked up stands in that one's trace.
+        std::string own{rows->text(1)};
+        attempts.push_back({.at = time_from_row(rows->integer(0)).value_or(Time{}),
+                            .trace = security::whole_trace(std::move(own), rows->text(2))});
     }
 }
 

@@ -151,10 +151,12 @@ PRAGMA user_version = 3;
 // message.ret: 0 not given, 1 FULL, 2 HDRS; envid as given (RFC 3461 §4.3, §4.4). recipient.notified: 1 when
 // the sender was told of the delay. reception: a body that is being received; what a crash leaves of it is
 // deleted at the next start.
+// attempt.shared: the attempt that opened the connection, whose trace holds what was looked up.
 constexpr const char* migration_4 = R"sql(
 ALTER TABLE message ADD COLUMN envid TEXT NOT NULL DEFAULT '';
 ALTER TABLE message ADD COLUMN ret INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE recipient ADD COLUMN notified INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempt ADD COLUMN shared INTEGER;
 CREATE TABLE reception (
     message    INTEGER PRIMARY KEY,
     body_first INTEGER NOT NULL,

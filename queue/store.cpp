@@ -101,7 +101,7 @@ Result<void> Store::Impl::prepare() {
          "DELETE FROM body WHERE message = ?1 AND id >= (SELECT body_first FROM message WHERE id = ?1)"
          " AND id <= (SELECT body_first + body_size / ?2 FROM message WHERE id = ?1)"},
         {&drop_message, "DELETE FROM message WHERE id = ?"},
-        {&add_attempt, "INSERT INTO attempt (message, at, trace) VALUES (?, ?, ?)"},
+        {&add_attempt, "INSERT INTO attempt (message, at, trace, shared) VALUES (?, ?, ?, ?)"},
         {&drop_attempt, "DELETE FROM attempt WHERE id = ?"},
         {&unlease,
          "UPDATE recipient SET state = 0, attempting = 0, next_attempt = ?3"

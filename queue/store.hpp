@@ -58,16 +58,18 @@ struct Settlement {
     MessageId message;
     Time at{};
     std::vector<RecipientOutcome> recipients;
-    std::string trace;  ///< JSON; empty: none to keep
+    std::string trace;                           ///< JSON; empty: none to keep
+    std::optional<std::int64_t> shared_trace{};  ///< Settled::trace of the attempt that opened the connection
     std::vector<security::TlsResult> tls_results;
     std::optional<NewMessage> dsn;
     Lease dsn_lease = Lease::no;
 };
 
 struct Settled {
-    bool message_removed = false;        ///< no recipient is left
-    std::size_t unknown_recipients = 0;  ///< were removed meanwhile by the administrator
-    bool dsn_enqueued = false;           ///< false when the message itself had been removed
+    bool message_removed = false;         ///< no recipient is left
+    std::size_t unknown_recipients = 0;   ///< were removed meanwhile by the administrator
+    bool dsn_enqueued = false;            ///< false when the message itself had been removed
+    std::optional<std::int64_t> trace{};  ///< where the trace was kept
 };
 
 /// Why a message is not delivered any more until an administrator looked at it.

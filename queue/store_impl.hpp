@@ -45,7 +45,7 @@ struct Store::Impl {
     [[nodiscard]] Result<bool> remove_message(MessageId id);
     [[nodiscard]] Result<void> settle_one(const RecipientOutcome& outcome, Time at, Settled& settled,
                                           bool& removed);
-    [[nodiscard]] Result<void> keep_trace(MessageId id, Time at, const std::string& trace);
+    [[nodiscard]] Result<std::optional<std::int64_t>> keep_trace(const Settlement& settlement);
     /// The single integer of a query, nullopt without a row or when it is NULL.
     [[nodiscard]] static Result<std::optional<std::int64_t>> integer(Result<Rows> rows);
 };

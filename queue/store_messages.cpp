@@ -291,13 +291,18 @@ Result<void> Store::Impl::settle_one(const RecipientOutcome& outcome, Time at, S
     return {};
 }
 
-Result<void> Store::Impl::keep_trace(MessageId id, Time at, const std::string& trace) {
-    if (trace.empty() || options.max_traces == 0) return {};
+Result<std::optional<std::int64_t>> Store::Impl::keep_trace(const Settlement& settlement) {
+    const std::string& trace = settlement.trace;
+    if (trace.empty() || options.max_traces == 0) return std::nullopt;
     const std::string note = fmt::format(R"({{"note":"a trace of {} octets was not kept"}})", trace.size());
-    auto done = add_attempt.run(id.value(), to_row(at), trace.size() > options.max_trace_size ? note : trace);
+    auto done =
+        add_attempt.run(settlement.message.value(), to_row(settlement.at),
+                        trace.size() > options.max_trace_size ? note : trace, settlement.shared_trace);
+    const std::int64_t row = db.last_insert_rowid();
     // One in, one out; prune() sees to what a lower limit or gaps leave over.
-    if (done) done = drop_attempt.run(db.last_insert_rowid() - static_cast<std::int64_t>(options.max_traces));
-    return done;
+    if (done) done = drop_attempt.run(row - static_cast<std::int64_t>(options.max_traces));
+    if (!done) return tl::unexpected(done.error());
+    return row;
 }
 
 Result<Settled> Store::settle(const Settlement& settlement) {
@@ -313,8 +318,9 @@ Result<Settled> Store::settle(const Settlement& settlement) {
             return tl::unexpected(done.error());
         failed |= outcome.outcome == Outcome::failed && settled.unknown_recipients == unknown;
     }
-    if (auto done = s.keep_trace(settlement.message, settlement.at, settlement.trace); !done)
-        return tl::unexpected(done.error());
+    auto kept = s.keep_trace(settlement);
+    if (!kept) return tl::unexpected(kept.error());
+    settled.trace = *kept;
     for (const security::TlsResult& result : settlement.tls_results)
         if (auto done = s.results->count(day_of(settlement.at), result); !done)
             return tl::unexpected(done.error());

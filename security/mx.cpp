@@ -112,6 +112,18 @@ MxSet build_mx_set(const Domain& domain, const DnsAnswer& answer, const std::vec
     return set;
 }
 
+std::string name_of_mx_set(const MxSet& set) {
+    std::string name;
+    std::uint16_t best = 0;
+    for (const MxHost& host : set.hosts) {
+        const bool better = name.empty() || host.preference < best;
+        if (!better && (host.preference > best || host.name.str() >= name)) continue;
+        best = host.preference;
+        name = host.name.str();
+    }
+    return name;
+}
+
 NoHosts describe_no_hosts(const MxSet& set) {
     const Domain& domain = set.domain;
     switch (set.status) {

@@ -52,6 +52,9 @@ struct MxLimits {
 [[nodiscard]] MxSet build_mx_set(const Domain& domain, const DnsAnswer& answer,
                                  const std::vector<Domain>& own_names, const MxLimits& limits);
 
+/// The same for domains that share their best hosts: for limits alone, never for policy. Empty without hosts.
+[[nodiscard]] std::string name_of_mx_set(const MxSet& set);
+
 /// What becomes of mail for a set that names no host to try.
 struct NoHosts {
     bool permanent = false;

@@ -293,4 +293,43 @@ std::string to_json(const AttemptTrace& trace) {
     return json::serialize(out);
 }
 
+std::string to_json(const ReusedTrace& trace) {
+    json::object out;
+    out["schema"] = trace_schema;
+    out["message"] = trace.message;
+    out["domain"] = trace.domain;
+    out["rule"] = {{"level", trace.rule_level}, {"origin", text(trace.rule)}};
+    out["reused"] = trace.nth;
+    out["hops"] = json::array();
+    out["outcome"] = trace.outcome;
+    out["summary"] = text(trace.summary);
+    out["reply"] = text(trace.reply);
+    return json::serialize(out);
+}
+
+std::string whole_trace(std::string own, std::string_view opened) {
+    if (opened.empty()) return own;
+    boost::system::error_code ec;
+    json::value mine = json::parse(own, ec);
+    if (ec || !mine.is_object() || !mine.as_object().contains("reused")) return own;
+    json::value whole = json::parse(json::string_view(opened.data(), opened.size()), ec);
+    if (ec || !whole.is_object()) return own;
+    json::object& out = whole.as_object();
+    json::value* const hops = out.if_contains("hops");
+    if (hops == nullptr || !hops->is_array() || hops->as_array().empty()) return own;
+    // What was looked up, decided and achieved holds for this message too; what came of it is its own.
+    for (const char* key : {"message", "reused", "outcome", "summary"})
+        if (const json::value* const value = mine.as_object().if_contains(key)) out[key] = *value;
+    out.erase("remedy");
+    out.erase("side");
+    json::value& hop = hops->as_array().back();
+    if (json::value* const sessions = hop.is_object() ? hop.as_object().if_contains("sessions") : nullptr;
+        sessions != nullptr && sessions->is_array() && !sessions->as_array().empty()) {
+        json::value& session = sessions->as_array().back();
+        const json::value* const reply = mine.as_object().if_contains("reply");
+        if (session.is_object() && reply != nullptr) session.as_object()["reply"] = *reply;
+    }
+    return json::serialize(whole);
+}
+
 }  // namespace sealpost::security

@@ -58,6 +58,24 @@ struct AttemptTrace {
 
 [[nodiscard]] std::string to_json(const AttemptTrace& trace);
 
+/// An attempt over a connection that an earlier message had opened under the same policy: only what is its
+/// own.
+struct ReusedTrace {
+    std::string message;
+    std::string domain;
+    std::string rule;
+    std::string rule_level;
+    unsigned nth = 2;  ///< message of the connection
+    std::string outcome;
+    std::string summary;
+    std::string reply;
+};
+[[nodiscard]] std::string to_json(const ReusedTrace& trace);
+
+/// `own`, completed by `opened`, the trace of the attempt that opened the connection, where it is one of
+/// those. Unchanged when it is whole by itself, or nothing fitting is left to complete it with.
+[[nodiscard]] std::string whole_trace(std::string own, std::string_view opened);
+
 /// Words for a terminal, from the JSON as it was stored. Errc::invalid - not a trace of a schema we know.
 [[nodiscard]] Result<std::string> render_trace(std::string_view json);
 

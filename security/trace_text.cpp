@@ -144,6 +144,10 @@ Result<std::string> render_trace(std::string_view stored) {
     out +=
         fmt::format("  rule: {} from {}{}\n", trace.at("rule").str("level"), trace.at("rule").str("origin"),
                     trace.at("rule").has("observe") ? ", which only observes" : "");
+    if (trace.has("reused"))
+        out += fmt::format(
+            "  message {} over a connection that was opened under this same policy{}\n", trace.str("reused"),
+            trace.list("hops").empty() ? "; what was looked up then is not kept any more" : "");
     if (trace.str("message_tls") == "required") out += "  the message requires TLS (REQUIRETLS)\n";
     if (trace.str("message_tls") == "optional") out += "  the message says TLS-Required: No\n";
     for (const json::value& hop : trace.list("route")) out += fmt::format("  route: {}\n", string_of(hop));

@@ -61,6 +61,7 @@ public:
           trusted_(std::move(checked.trusted)),
           tls_(std::move(tls)),
           ids_(store.high_water()),
+          memory_(settings_.queue.body_cache),
           rules_(std::make_shared<const security::RuleTable>(std::move(checked.rules))),
           route_{settings_.delivery, settings_.dane, settings_.tls.message_overrides_rules, {hostname_}},
           tasks_(io_.get_executor(), [](std::string_view what) { spdlog::critical("daemon: {}", what); }),
@@ -96,7 +97,7 @@ public:
             workers.push_back(worker->get());
             workers_.push_back(std::move(*worker));
         }
-        dispatcher_.emplace(io_.get_executor(), tasks_, store_, settings_, std::move(workers));
+        dispatcher_.emplace(io_.get_executor(), tasks_, store_, settings_, rules(), std::move(workers));
         admin_.emplace(settings_.daemon.admin_socket, backend(),
                        [](std::string_view what) { spdlog::error("admin: {}", what); });
         return admin_->start();
@@ -150,6 +151,7 @@ private:
             const auto table = std::make_shared<const security::RuleTable>(std::move(*read));
             set_rules(table);
             for (const auto& worker : workers_) worker->set_rules(table);
+            dispatcher_->set_rules(table);
             log_line("daemon", fmt::format("reloaded: {} rules", loaded->settings.rules.size()));
             warn_of_weakening(loaded->settings.rules);
             Settings others = loaded->settings;
@@ -171,7 +173,14 @@ private:
                                 .tls = std::move(tls),
                                 .store = &store_,
                                 .ids = &ids_,
-                                .on_stored = [this] { dispatcher_->poke(); }};
+                                .on_stored = [this] { dispatcher_->poke(); },
+                                .roomy = [this] { return dispatcher_->roomy(); },
+                                .accepted = {},
+                                .memory = &memory_};
+        context.accepted = [this](std::vector<queue::DueRecipient> recipients,
+                                  queue::MessageInMemory message) {
+            dispatcher_->accepted(std::move(recipients), std::move(message));
+        };
         return context;
     }
 
@@ -225,7 +234,7 @@ private:
             return store.retry_now(std::get<std::vector<queue::RecipientId>>(selection), now);
         };
         Result<std::size_t> count = co_await store_.run(std::move(work));
-        dispatcher_->poke();
+        dispatcher_->end_rests();
         co_return count;
     }
 
@@ -367,6 +376,7 @@ private:
     security::TrustStore trusted_;
     TlsClient tls_;
     queue::MessageIdSource ids_;
+    queue::MessageMemory memory_;
     std::mutex rules_mutex_;  ///< of rules_ alone: the admin thread reads it
     std::shared_ptr<const security::RuleTable> rules_;
     RouteSettings route_;

@@ -11,34 +11,90 @@ namespace {
 
 constexpr std::size_t batch_size = 500;
 constexpr Millis longest_sleep = std::chrono::seconds(30);
-constexpr Millis rest_first = std::chrono::seconds(60);
 constexpr Millis present_pause = std::chrono::seconds(1);
 constexpr Millis release_retry = std::chrono::seconds(5);
-constexpr std::size_t max_dead = 100'000;
 
 queue::ManagerLimits limits_of(const Settings& settings) {
     return {.active = settings.queue.active_limit,
-            .deliveries = settings.delivery.max_connections,
-            .per_destination = settings.delivery.max_connections_per_destination,
-            .recipients = settings.delivery.max_recipients};
+            .connections = settings.delivery.max_connections,
+            .recipients = settings.delivery.max_recipients,
+            .run = std::min<std::size_t>(8, settings.delivery.reuse_messages),
+            .connections_per_mx = settings.delivery.max_connections_per_mx,
+            .longest_rest = settings.queue.retry_max,
+            .rate = settings.delivery.rate};
+}
+
+queue::Instant steady_now() {
+    return std::chrono::steady_clock::now();
+}
+
+/// A steady time as the wall clock will show it.
+queue::Time on_the_wall(queue::Instant when) {
+    return wall_clock() + std::chrono::ceil<Millis>(when - steady_now());
 }
 
 }  // namespace
 
 Dispatcher::Dispatcher(asio::any_io_executor executor, TaskGroup& tasks, StoreThread& store,
-                       const Settings& settings, std::vector<Worker*> workers)
+                       const Settings& settings, std::shared_ptr<const security::RuleTable> rules,
+                       std::vector<Worker*> workers)
     : executor_(std::move(executor)),
       tasks_(tasks),
       store_(store),
-      settings_(settings.queue),
+      settings_(settings),
+      rules_(std::move(rules)),
       workers_(std::move(workers)),
-      manager_(limits_of(settings)),
+      manager_(sealpost::limits_of(settings),
+               [this](const std::string& domain) { return limits_of(domain); }),
       wake_(executor_),
       idle_(executor_) {}
+
+queue::DestinationLimits Dispatcher::limits_of(const std::string& domain) const {
+    queue::DestinationLimits limits{.connections = settings_.delivery.max_connections_per_destination,
+                                    .rate = settings_.delivery.rate_per_destination};
+    if (const Result<Domain> name = Domain::parse(domain)) {
+        const security::Rule& rule = rules_->find(*name, std::chrono::floor<std::chrono::days>(wall_clock()));
+        if (rule.max_connections) limits.connections = *rule.max_connections;
+        if (rule.rate) limits.rate = rule.rate;
+    }
+    return limits;
+}
+
+void Dispatcher::set_rules(std::shared_ptr<const security::RuleTable> rules) {
+    rules_ = std::move(rules);
+    manager_.renew_limits();
+    poke();
+}
 
 void Dispatcher::start() {
     tasks_.spawn(run());
     tasks_.spawn(prune());
+}
+
+void Dispatcher::end_rests() {
+    asio::post(executor_, [this] { manager_.end_rests(); });
+    poke();
+}
+
+bool Dispatcher::roomy() const {
+    return active_.load(std::memory_order_relaxed) + accepted_waiting_.load(std::memory_order_relaxed) <
+           settings_.queue.active_limit / 2;
+}
+
+void Dispatcher::accepted(std::vector<queue::DueRecipient> recipients, queue::MessageInMemory message) {
+    accepted_waiting_.fetch_add(recipients.size(), std::memory_order_relaxed);
+    asio::post(executor_, [this, recipients = std::move(recipients), message = std::move(message)] {
+        accepted_waiting_.fetch_sub(recipients.size(), std::memory_order_relaxed);
+        std::vector<queue::RecipientId> to_park;
+        Releases to_release;
+        if (draining_)
+            for (const queue::DueRecipient& due : recipients) to_release[wall_clock()].push_back(due.id);
+        else
+            take_in(recipients, message, to_park, to_release);
+        if (!to_park.empty() || !to_release.empty())
+            tasks_.spawn(give_back(std::move(to_park), std::move(to_release)));
+        pump();
+    });
 }
 
 void Dispatcher::poke() {
@@ -62,6 +118,8 @@ Async<void> Dispatcher::run() {
         Millis pause = longest_sleep;
         // Due and yet not taken: no room, or its destination rests. finished() pokes when that changes.
         if (next && *next && manager_.room() > 0) pause = std::min(pause, **next - wall_clock());
+        if (const std::optional<queue::Instant> change = manager_.next_change())
+            pause = std::min(pause, std::chrono::ceil<Millis>(*change - steady_now()));
         wake_.expires_after(std::max(pause, Millis(100)));
         co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
     }
@@ -99,13 +157,22 @@ Async<bool> Dispatcher::take_due() {
 }
 
 Async<void> Dispatcher::take(queue::DueBatch batch) {
-    const queue::Time now = wall_clock();
     for (const std::string& what : batch.frozen) spdlog::critical("queue: damaged and frozen: {}", what);
     for (const std::string& domain : batch.parked) manager_.parked(domain);
     std::vector<queue::RecipientId> to_park;
     Releases to_release;
-    for (const queue::DueRecipient& due : batch.recipients) {
-        switch (manager_.add(due, now)) {
+    take_in(batch.recipients, {}, to_park, to_release);
+    if (to_park.empty() && to_release.empty()) co_return;
+    co_await give_back(std::move(to_park), std::move(to_release));
+}
+
+void Dispatcher::take_in(const std::vector<queue::DueRecipient>& recipients,
+                         const queue::MessageInMemory& message, std::vector<queue::RecipientId>& to_park,
+                         Releases& to_release) {
+    const queue::Time now = wall_clock();
+    const queue::Instant steady = steady_now();
+    for (const queue::DueRecipient& due : recipients) {
+        switch (manager_.add(due, steady, message)) {
             case queue::Manager::Add::added:
                 break;
             case queue::Manager::Add::present:
@@ -121,12 +188,12 @@ Async<void> Dispatcher::take(queue::DueBatch batch) {
                 to_release[now].push_back(due.id);
                 break;
             case queue::Manager::Add::resting:
-                to_release[manager_.rest_until(due.recipient.domain, now).value_or(now)].push_back(due.id);
+                to_release[on_the_wall(manager_.rest_until(due.recipient.domain, steady).value_or(steady))]
+                    .push_back(due.id);
                 break;
         }
     }
-    if (to_park.empty() && to_release.empty()) co_return;
-    co_await give_back(std::move(to_park), std::move(to_release));
+    active_.store(manager_.active(), std::memory_order_relaxed);
 }
 
 Async<void> Dispatcher::give_back(std::vector<queue::RecipientId> to_park, Releases to_release) {
@@ -150,36 +217,35 @@ Async<void> Dispatcher::give_back(std::vector<queue::RecipientId> to_park, Relea
 }
 
 void Dispatcher::pump() {
-    const queue::Time now = wall_clock();
+    const queue::Instant now = steady_now();
     while (!draining_) {
-        std::optional<queue::Delivery> delivery = manager_.next(now);
-        if (!delivery) return;
+        std::optional<queue::Run> run = manager_.next(now);
+        if (!run) return;
         // A destination lives on one worker: its connections are never shared between threads.
-        Worker& worker = *workers_[std::hash<std::string>{}(delivery->domain) % workers_.size()];
-        worker.deliver(*delivery, [this](const queue::Delivery& done, bool dead) {
-            asio::post(executor_, [this, done, dead] { finished(done, dead); });
+        Worker& worker = *workers_[std::hash<std::string>{}(run->domain) % workers_.size()];
+        worker.deliver(std::move(*run), [this](const queue::Run& done, RunReport report) {
+            asio::post(executor_, [this, done, report = std::move(report)]() mutable {
+                finished(done, std::move(report));
+            });
         });
     }
 }
 
-void Dispatcher::finished(const queue::Delivery& delivery, bool dead) {
-    manager_.finished(delivery);
-    if (!dead) {
-        dead_.erase(delivery.domain);
-    } else if (dead_.size() < max_dead || dead_.contains(delivery.domain)) {
-        // Twice as long each time, up to the longest retry; its other mail waits along.
-        const unsigned times = std::min(++dead_[delivery.domain], 16U);
-        const Millis rest = std::min(rest_first * (1U << (times - 1)), settings_.retry_max);
-        const queue::Time until = wall_clock() + rest;
-        const std::vector<queue::RecipientId> ids = manager_.rest(delivery.domain, until);
-        if (!ids.empty()) {
-            Releases waiting;
-            waiting.emplace(until, ids);
-            tasks_.spawn(give_back({}, std::move(waiting)));
-        }
+void Dispatcher::finished(const queue::Run& run, RunReport report) {
+    const queue::Instant now = steady_now();
+    std::vector<queue::RecipientId> back = manager_.finished(run, report.end, report.mx, now);
+    back.insert(back.end(), report.undone.begin(), report.undone.end());
+    active_.store(manager_.active(), std::memory_order_relaxed);
+    if (!back.empty()) {
+        const std::optional<queue::Instant> rest = manager_.rest_until(run.domain, now);
+        Releases waiting;
+        waiting.emplace(rest ? on_the_wall(*rest) : wall_clock(), std::move(back));
+        tasks_.spawn(give_back({}, std::move(waiting)));
     }
     if (manager_.in_flight() == 0) idle_.cancel();
     pump();
+    // Only when the store may hold something for the place that became free.
+    if (store_.recipients() <= manager_.active()) return;
     poked_ = true;
     wake_.cancel();
 }
@@ -188,7 +254,7 @@ Async<void> Dispatcher::prune() {
     for (;;) {
         asio::steady_timer pause(executor_, std::chrono::minutes(10));
         co_await pause.async_wait(asio::use_awaitable);
-        const queue::Time before = wall_clock() - settings_.trace_max_age;
+        const queue::Time before = wall_clock() - settings_.queue.trace_max_age;
         // Results are kept for as long as a report could still be asked for by hand.
         const queue::Day day = queue::day_of(before);
         std::function<Result<bool>(queue::Store&)> work = [before, day](queue::Store& store) {
@@ -204,6 +270,7 @@ Async<void> Dispatcher::prune() {
 Async<void> Dispatcher::drain() {
     draining_ = true;
     wake_.cancel();
+    for (Worker* worker : workers_) worker->finish_early();
     const std::vector<queue::RecipientId> waiting = manager_.drain();
     if (!waiting.empty()) {
         const queue::Time now = wall_clock();

@@ -117,7 +117,8 @@ SettlementPlan plan_settlement(const SettlementInput& in) {
     SettlementPlan plan(in.message->id);
     queue::Settlement& s = plan.settlement;
     s.at = in.now;
-    s.trace = security::to_json(in.report->trace);
+    s.trace = in.report->reused ? security::to_json(*in.report->reused) : security::to_json(in.report->trace);
+    s.shared_trace = in.report->shared_trace;
     s.tls_results = in.report->results;
     std::vector<queue::FailedRecipient> failed;
     for (std::size_t i = 0; i < in.report->recipients.size(); ++i) {

@@ -4,15 +4,15 @@
 
 #include "mta/daemon/clock.hpp"
 #include "mta/daemon/log.hpp"
-#include "mta/daemon/settlement.hpp"
 #include "queue/retry.hpp"
 
 namespace sealpost {
 namespace {
 
 constexpr Millis settle_retry = std::chrono::seconds(5);
+constexpr std::size_t max_idle = 200;  // connections of one thread
 
-using Loaded = std::variant<queue::StoredMessage, queue::Frozen>;
+using FromStore = std::variant<queue::StoredMessage, queue::Frozen>;
 
 std::vector<queue::RecipientId> ids_of(const queue::Delivery& delivery) {
     std::vector<queue::RecipientId> ids;
@@ -48,6 +48,7 @@ Worker::Worker(WorkerContext context, TlsClient tls)
       io_(1),
       work_(asio::make_work_guard(io_)),
       tasks_(io_.get_executor(), [](std::string_view what) { spdlog::critical("delivery: {}", what); }),
+      idle_(io_.get_executor(), tasks_, max_idle, context_.settings->delivery.reuse_idle),
       random_(std::random_device{}()),
       thread_([this] { io_.run(); }) {}
 
@@ -62,9 +63,9 @@ void Worker::stop() {
     thread_.join();
 }
 
-void Worker::deliver(queue::Delivery delivery, Finished finished) {
-    asio::post(io_, [this, delivery = std::move(delivery), finished = std::move(finished)]() mutable {
-        tasks_.spawn(run(std::move(delivery), std::move(finished)));
+void Worker::deliver(queue::Run run, Finished finished) {
+    asio::post(io_, [this, run = std::move(run), finished = std::move(finished)]() mutable {
+        tasks_.spawn(this->run(std::move(run), std::move(finished)));
     });
 }
 
@@ -72,26 +73,36 @@ void Worker::set_rules(std::shared_ptr<const security::RuleTable> rules) {
     asio::post(io_, [this, rules = std::move(rules)]() mutable { context_.rules = std::move(rules); });
 }
 
-Async<void> Worker::run(queue::Delivery delivery, Finished finished) {
-    bool dead = false;
-    bool broken = false;
-    try {
-        dead = co_await attempt(delivery);
-    } catch (const boost::system::system_error& e) {
-        if (tasks_.stopping()) throw;  // the leases go back at the next start
-        spdlog::critical("{}: delivery to {} broke off: {}", delivery.message.str(), delivery.domain,
-                         e.what());
-        broken = true;
-    } catch (const std::exception& e) {
-        spdlog::critical("{}: delivery to {} broke off: {}", delivery.message.str(), delivery.domain,
-                         e.what());
-        broken = true;
-    }
-    if (broken) {  // a bug; the message must not wait for a restart because of it
+Async<void> Worker::run(queue::Run run, Finished finished) {
+    Course course;
+    course.kept = idle_.take(run.domain);
+    for (const queue::Delivery& delivery : run.deliveries) {
+        const bool over = course.report.end == queue::RunEnd::dead ||
+                          early_.load(std::memory_order_relaxed) || tasks_.stopping();
         std::vector<queue::RecipientId> ids = ids_of(delivery);
-        co_await give_back(std::move(ids));
+        if (over) {
+            course.report.undone.insert(course.report.undone.end(), ids.begin(), ids.end());
+            continue;
+        }
+        bool broken = false;
+        try {
+            co_await deliver_next(delivery, course);
+        } catch (const boost::system::system_error& e) {
+            if (tasks_.stopping()) throw;  // the leases go back at the next start
+            spdlog::critical("{}: delivery to {} broke off: {}", delivery.message.str(), delivery.domain,
+                             e.what());
+            broken = true;
+        } catch (const std::exception& e) {
+            spdlog::critical("{}: delivery to {} broke off: {}", delivery.message.str(), delivery.domain,
+                             e.what());
+            broken = true;
+        }
+        // A bug; the message must not wait for a restart because of it.
+        if (broken) co_await give_back(std::move(ids));
     }
-    finished(delivery, dead);
+    co_await settle(course);
+    if (course.kept) idle_.keep(std::move(course.kept));
+    finished(run, std::move(course.report));
 }
 
 Async<void> Worker::give_back(std::vector<queue::RecipientId> ids) {
@@ -109,57 +120,111 @@ Async<void> Worker::give_back(std::vector<queue::RecipientId> ids) {
     }
 }
 
-Async<bool> Worker::attempt(queue::Delivery delivery) {
-    Attempt now{.began = wall_clock(), .started = std::chrono::steady_clock::now()};
-    // The marker is on disk before we connect: a peer that crashes us is recognised afterwards.
-    const std::vector<queue::RecipientId> ids = ids_of(delivery);
-    const queue::MessageId id = delivery.message;
-    std::function<Result<Loaded>(queue::Store&)> load = [ids, id](queue::Store& store) -> Result<Loaded> {
-        if (const Result<void> marked = store.begin_attempt(ids); !marked)
-            return tl::unexpected(marked.error());
-        return store.load_message(id);
-    };
-    Result<Loaded> loaded = co_await context_.store->run(std::move(load));
-    if (!loaded) {
-        if (loaded.error().code == Errc::not_found)
-            co_return false;  // removed by the administrator meanwhile
-        spdlog::error("{}: cannot be loaded: {}", id.str(), loaded.error().text);
-        co_await give_back(ids);
-        co_return false;
-    }
-    if (const auto* frozen = std::get_if<queue::Frozen>(&*loaded)) {
-        spdlog::critical("{}: frozen, it is damaged on disk: {}", id.str(), frozen->reason);
-        co_return false;
-    }
-    const queue::StoredMessage message = std::get<queue::StoredMessage>(std::move(*loaded));
-    now.last = queue::give_up(message.envelope, queue::Held::by_policy, context_.settings->queue.max_age,
-                              wall_clock());
+DelivererContext Worker::deliverer_context() const {
     DelivererContext context;
-    if (now.last) context.urgency = security::StsUrgency::final;
     context.resolver = context_.resolver;
     context.sts = context_.sts;
     context.route = context_.route;
     context.rules = context_.rules;
     context.session.settings = &context_.settings->delivery;
-    context.session.tls = &tls_;
     context.session.trusted = context_.trusted;
-    context.session.sessions = &sessions_;
     context.session.session_lifetime = context_.settings->tls.session_lifetime;
     context.session.helo_name = context_.hostname.str();
-    Deliverer deliverer(std::move(context), delivery, message);
-    DeliveryReport report = co_await deliverer.run(random_);
-    const bool dead = report.destination_dead;
-    co_await settle(message, std::move(report), now);
-    co_return dead;
+    context.reuse.messages = context_.settings->delivery.reuse_messages;
+    context.reuse.time = context_.settings->delivery.reuse_time;
+    return context;
 }
 
-Async<void> Worker::settle(const queue::StoredMessage& message, DeliveryReport report, Attempt attempt) {
+Async<void> Worker::deliver_next(queue::Delivery delivery, Course& course) {
+    Attempt now{.began = wall_clock(), .started = std::chrono::steady_clock::now()};
+    const Message message = co_await load(delivery, course);
+    if (!message) co_return;
+    // What the last delivery must not be cut off from has been done.
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+    now.last = queue::give_up(message->envelope, queue::Held::by_policy, context_.settings->queue.max_age,
+                              wall_clock());
+    DelivererContext context = deliverer_context();
+    context.session.tls = &tls_;
+    context.session.sessions = &sessions_;
+    if (now.last) context.urgency = security::StsUrgency::final;
+    // A last attempt looks at everything again.
+    std::unique_ptr<KeptSession> kept = std::move(course.kept);
+    if (now.last && kept) {
+        co_await kept->smtp->quit();
+        kept.reset();
+    }
+    Deliverer deliverer(std::move(context), delivery, message);
+    DeliveryReport report = co_await deliverer.run(random_, std::move(kept));
+    course.kept = std::move(report.kept);
+    RunReport& so_far = course.report;
+    if (report.connected != std::chrono::steady_clock::time_point{})
+        so_far.end = queue::RunEnd::delivered;
+    else if (report.destination_dead)
+        so_far.end = queue::RunEnd::dead;
+    else if (report.tried)
+        so_far.end = queue::RunEnd::trouble;
+    if (report.trace.mx) so_far.mx = security::name_of_mx_set(*report.trace.mx);
+    course.ended = end_of(message, std::move(report), now);
+}
+
+/// Null: there is nothing to deliver. What ended before is on disk then, and so is the marker that this
+/// attempt begins: a peer that crashes us is recognised afterwards.
+Async<Worker::Message> Worker::load(queue::Delivery delivery, Course& course) {
+    struct Loaded {
+        std::optional<queue::Settled> settled;
+        std::optional<FromStore> message;
+    };
+    const std::vector<queue::RecipientId> ids = ids_of(delivery);
+    const queue::MessageId id = delivery.message;
+    const bool in_memory = delivery.in_memory != nullptr;
+    std::shared_ptr<SettlementPlan> before;
+    if (course.ended) before = course.ended->plan;
+    std::function<Result<Loaded>(queue::Store&)> work = [ids, id, in_memory,
+                                                         before](queue::Store& store) -> Result<Loaded> {
+        Loaded out;
+        if (before) {
+            Result<queue::Settled> settled = store.settle(before->settlement);
+            if (!settled) return tl::unexpected(settled.error());
+            out.settled = *settled;
+        }
+        if (const Result<void> marked = store.begin_attempt(ids); !marked)
+            return tl::unexpected(marked.error());
+        if (in_memory) return out;
+        Result<FromStore> loaded = store.load_message(id);
+        // Removed by the administrator meanwhile: no reason to lose what ended before.
+        if (!loaded && loaded.error().code != Errc::not_found) return tl::unexpected(loaded.error());
+        if (loaded) out.message = std::move(*loaded);
+        return out;
+    };
+    Result<Loaded> loaded = co_await context_.store->run(std::move(work), StoreThread::until_done);
+    if (!loaded && before) {
+        // Whose fault it is shows when each is done alone.
+        co_await settle(course);
+        co_return co_await load(std::move(delivery), course);
+    }
+    if (!loaded) {
+        spdlog::error("{}: cannot be loaded: {}", id.str(), loaded.error().text);
+        co_await give_back(ids);
+        co_return nullptr;
+    }
+    if (loaded->settled) settled(course, *loaded->settled);
+    if (in_memory) co_return delivery.in_memory;
+    if (!loaded->message) co_return nullptr;
+    if (const auto* frozen = std::get_if<queue::Frozen>(&*loaded->message)) {
+        spdlog::critical("{}: frozen, it is damaged on disk: {}", id.str(), frozen->reason);
+        co_return nullptr;
+    }
+    co_return std::make_shared<const queue::StoredMessage>(
+        std::get<queue::StoredMessage>(std::move(*loaded->message)));
+}
+
+Worker::Ended Worker::end_of(Message message, DeliveryReport report, Attempt attempt) {
     const auto ended = std::chrono::steady_clock::now();
     const bool connected = report.connected != std::chrono::steady_clock::time_point{};
     SettlementInput input;
     input.settings = &context_.settings->queue;
     input.hostname = context_.hostname.str();
-    input.message = &message;
+    input.message = message.get();
     input.report = &report;
     input.began = attempt.began;
     input.sts_checked = attempt.last;
@@ -170,34 +235,48 @@ Async<void> Worker::settle(const queue::StoredMessage& message, DeliveryReport r
     std::uniform_real_distribution<double> chance(0.0, 1.0);
     for (std::size_t i = 0; i < report.recipients.size(); ++i) input.random.push_back(chance(random_));
     input.ids = context_.ids;
-    const std::string observed =
-        report.would_hold.empty()
-            ? std::string()
-            : fmt::format("{}: observe: {} would have been held by {}: {}", message.id.str(),
-                          report.trace.domain, report.trace.rule, report.would_hold);
-    const auto plan = std::make_shared<SettlementPlan>(plan_settlement(input));
+    Ended out;
+    if (!report.would_hold.empty())
+        out.observed = fmt::format("{}: observe: {} would have been held by {}: {}", message->id.str(),
+                                   report.trace.domain, report.trace.rule, report.would_hold);
+    out.plan = std::make_shared<SettlementPlan>(plan_settlement(input));
+    out.message = std::move(message);
+    return out;
+}
+
+/// After the commit.
+void Worker::settled(Course& course, const queue::Settled& settled) {
+    const Ended ended = *std::exchange(course.ended, std::nullopt);
+    for (const DeliveryLine& line : ended.plan->lines) log_line("smtp", format_delivery(line));
+    if (!ended.observed.empty()) log_line("smtp", ended.observed);
+    if (settled.message_removed) log_line("qmgr", ended.message->id.str() + ": removed");
+    if (course.kept && !course.kept->trace) course.kept->trace = settled.trace;
+}
+
+Async<void> Worker::settle(Course& course) {
+    if (!course.ended) co_return;
+    const std::shared_ptr<SettlementPlan> plan = course.ended->plan;
+    const std::string id = course.ended->message->id.str();
     std::function<Result<queue::Settled>(queue::Store&)> work = [plan](queue::Store& store) {
         return store.settle(plan->settlement);
     };
     for (bool whole = true;;) {
-        const Result<queue::Settled> settled = co_await context_.store->run(work, StoreThread::until_done);
-        if (settled) {
-            for (const DeliveryLine& line : plan->lines) log_line("smtp", format_delivery(line));
-            if (!observed.empty()) log_line("smtp", observed);
-            if (settled->message_removed) log_line("qmgr", message.id.str() + ": removed");
+        const Result<queue::Settled> done = co_await context_.store->run(work, StoreThread::until_done);
+        if (done) {
+            settled(course, *done);
             co_return;
         }
-        if (whole && settled.error().code == Errc::invalid) {
+        if (whole && done.error().code == Errc::invalid) {
             // A bug: the store refuses the notice or the details. What was delivered must be written down all
             // the same, or it is sent again; what failed waits, because its sender could not be told.
-            spdlog::critical("{}: the outcome is refused: {}", message.id.str(), settled.error().text);
+            spdlog::critical("{}: the outcome is refused: {}", id, done.error().text);
             whole = false;
-            keep_bare_outcome(plan->settlement, input.now + context_.settings->queue.retry_max);
+            keep_bare_outcome(plan->settlement, wall_clock() + context_.settings->queue.retry_max);
             continue;
         }
         // Only the disk knows what was delivered: keep the outcome until it can be written down.
-        spdlog::critical("{}: the outcome cannot be stored{}: {}", message.id.str(),
-                         tasks_.stopping() ? "" : ", trying again", settled.error().text);
+        spdlog::critical("{}: the outcome cannot be stored{}: {}", id,
+                         tasks_.stopping() ? "" : ", trying again", done.error().text);
         if (tasks_.stopping()) co_return;
         asio::steady_timer pause(co_await asio::this_coro::executor, settle_retry);
         co_await pause.async_wait(asio::use_awaitable);

@@ -25,8 +25,11 @@ std::string tls_word(const security::Verdict& verdict, const security::TlsFacts&
     return word;
 }
 
-bool eight_bit(const std::string& body) {
-    return std::any_of(body.begin(), body.end(), [](char c) { return static_cast<unsigned char>(c) > 127; });
+/// No recipient has an answer of the server: the connection broke before the first one.
+bool unanswered(const std::vector<RecipientOutcome>& outcomes) {
+    return std::all_of(outcomes.begin(), outcomes.end(), [](const RecipientOutcome& o) {
+        return o.result == RecipientOutcome::Result::deferred && o.command.empty();
+    });
 }
 
 /// A bounce that asks for REQUIRETLS is redacted: it is rather sent without than lost, so the tag demands
@@ -39,17 +42,17 @@ security::MessageTls demand_of(const queue::Envelope& envelope) {
 }  // namespace
 
 Deliverer::Deliverer(DelivererContext context, const queue::Delivery& delivery,
-                     const queue::StoredMessage& message)
+                     std::shared_ptr<const queue::StoredMessage> message)
     : context_(std::move(context)),
-      message_(message),
-      body_(std::make_shared<const std::string>(message.body)),
+      message_(std::move(message)),
+      body_(message_, &message_->body),
       due_(delivery.recipients),
       // A next-hop that is no domain (an address literal, a damaged row) is settled before the route is used.
       route_(*context_.resolver, *context_.sts, *context_.route, *context_.rules,
              Domain::parse(delivery.domain).value_or(Domain::parse("invalid").value()),
-             demand_of(message.envelope), context_.urgency),
+             demand_of(message_->envelope), context_.urgency),
       report_(Domain::parse(delivery.domain).value_or(Domain::parse("invalid").value())) {
-    report_.trace.message = message.id.str();
+    report_.trace.message = message_->id.str();
     for (const queue::DueRecipient& due : due_)
         if (Result<Address> address = Address::parse(due.recipient.address))
             addresses_.push_back(std::move(*address));
@@ -58,14 +61,74 @@ Deliverer::Deliverer(DelivererContext context, const queue::Delivery& delivery,
                    "address literals are not routed: use a domain");
     else if (addresses_.size() != due_.size())
         settle_all(RecipientOutcome::Result::failed, "5.1.3", "the recipient address cannot be read");
-    else if (!message.envelope.sender.empty() && !Address::parse(message.envelope.sender))
+    else if (!message_->envelope.sender.empty() && !Address::parse(message_->envelope.sender))
         settle_all(RecipientOutcome::Result::failed, "5.1.7", "the sender address cannot be read");
 }
 
-Async<DeliveryReport> Deliverer::run(std::mt19937& random) {
+Async<DeliveryReport> Deliverer::run(std::mt19937& random, std::unique_ptr<KeptSession> kept) {
+    const auto now = std::chrono::steady_clock::now();
+    if (kept && kept->fits(terms(), context_.reuse, now)) {
+        if (settled_)
+            report_.kept = std::move(kept);
+        else
+            co_await send_over(std::move(kept));
+    } else if (kept) {
+        co_await kept->smtp->quit();
+    }
     if (!settled_) co_await walk_hosts(random);
+    report_.tried = addresses_tried_ > 0;
     finish();
     co_return std::move(report_);
+}
+
+SessionTerms Deliverer::terms() const {
+    return {.domain = report_.trace.domain.str(),
+            .message = message_->envelope.tls,
+            .bounce = message_->envelope.sender.empty(),
+            .rules = context_.rules,
+            .day = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now())};
+}
+
+/// A session that breaks before any answer is no attempt: the server had closed it, which it may at any time.
+Async<void> Deliverer::send_over(std::unique_ptr<KeptSession> kept) {
+    report_.connected = std::chrono::steady_clock::now();
+    MailEnvelope mail = envelope();
+    mail.requiretls = kept->requiretls;
+    const std::vector<RecipientOutcome> outcomes = co_await kept->smtp->transact(std::move(mail), body_);
+    if (unanswered(outcomes) && !kept->smtp->lost_after_body()) {
+        report_.connected = {};
+        co_await kept->smtp->quit();
+        co_return;
+    }
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    ++kept->messages;
+    settle_by(outcomes, *kept);
+    security::ReusedTrace reused{.message = message_->id.str(),
+                                 .domain = kept->terms.domain,
+                                 .rule = kept->rule,
+                                 .rule_level = kept->rule_level,
+                                 .nth = kept->messages,
+                                 .outcome = {},
+                                 .summary = {},
+                                 .reply = fmt::format("{} {}", outcomes.back().code, outcomes.back().text)};
+    report_.reused = std::move(reused);
+    report_.shared_trace = kept->trace;
+    if (kept->smtp->may_go_on())
+        report_.kept = std::move(kept);
+    else
+        co_await kept->smtp->quit();
+}
+
+void Deliverer::settle_by(const std::vector<RecipientOutcome>& outcomes, const KeptSession& session) {
+    for (std::size_t i = 0; i < due_.size(); ++i)
+        report_.recipients.push_back({.recipient = due_[i],
+                                      .outcome = outcomes[i],
+                                      .host = session.host,
+                                      .relay = session.relay,
+                                      .tls = session.tls,
+                                      .held_reason = {},
+                                      .remedy = {}});
+    settled_ = true;
 }
 
 Async<void> Deliverer::walk_hosts(std::mt19937& random) {
@@ -94,7 +157,7 @@ Async<void> Deliverer::walk_hosts(std::mt19937& random) {
 /// Every host has answered, and none of them can take a message that requires TLS: waiting would change
 /// nothing [REQTLS-14 REQTLS-15 AMB-30].
 bool Deliverer::settle_for_lack(std::size_t hosts) {
-    if (demand_of(message_.envelope) != security::MessageTls::required || lacks_.size() != hosts)
+    if (demand_of(message_->envelope) != security::MessageTls::required || lacks_.size() != hosts)
         return false;
     const bool lasting = std::all_of(lacks_.begin(), lacks_.end(), [](const HostLack& host) {
         return host.lack != security::Lack::none && !host.other;
@@ -201,7 +264,10 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
         report_.trace.hops[hop].sessions.push_back(std::move(session));
         co_return false;
     }
-    Session smtp(executor, context_.session);
+    auto kept = std::make_unique<KeptSession>();
+    kept->smtp = std::make_unique<Session>(executor, context_.session);
+    kept->began = std::chrono::steady_clock::now();
+    Session& smtp = *kept->smtp;
     const Opened opened = co_await smtp.open(to, decision, host, tls);
     any_connection_ = any_connection_ || opened.connected;
     session.facts = opened.facts;
@@ -240,36 +306,38 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
     report_.connected = std::chrono::steady_clock::now();
     if (verdict.achieved != security::Achieved::clear) smtp.keep_tls_session(decision.fresh_for);
     MailEnvelope mail = envelope();
-    mail.requiretls = decision.requiretls || message_.envelope.tls == security::MessageTls::required;
+    const bool requiretls = decision.requiretls || message_->envelope.tls == security::MessageTls::required;
+    mail.requiretls = requiretls;
     const std::vector<RecipientOutcome> outcomes = co_await smtp.transact(std::move(mail), body_);
     // A connection that broke before any answer may be retried at the next address; one that broke after the
     // body may have delivered, and one answer at all means that this server took the transaction up.
-    const bool unanswered = std::all_of(outcomes.begin(), outcomes.end(), [](const RecipientOutcome& o) {
-        return o.result == RecipientOutcome::Result::deferred && o.command.empty();
-    });
+    const bool lost = unanswered(outcomes) && !outcomes.empty();
     // What the server took is settled even when the daemon is ending: cut off here it would be sent twice.
-    if (!unanswered) co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-    co_await smtp.quit();
+    if (!lost) co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     if (!outcomes.empty()) session.reply = fmt::format("{} {}", outcomes.back().code, outcomes.back().text);
     report_.trace.hops[hop].sessions.push_back(std::move(session));
-    if (unanswered && !smtp.lost_after_body() && !outcomes.empty()) {
+    if (lost && !smtp.lost_after_body()) {
         waiting.weight = weight_protocol;
         waiting.enhanced = outcomes.front().enhanced;
         lacks_.back().other = true;
         waiting.text = fmt::format("{}: {}", relay, outcomes.front().text);
         note(std::move(waiting));
+        co_await smtp.quit();
         co_return false;
     }
-    const std::string word = tls_word(verdict, opened.facts);
-    for (std::size_t i = 0; i < due_.size(); ++i)
-        report_.recipients.push_back({.recipient = due_[i],
-                                      .outcome = outcomes[i],
-                                      .host = host.str(),
-                                      .relay = relay,
-                                      .tls = word,
-                                      .held_reason = {},
-                                      .remedy = {}});
-    settled_ = true;
+    kept->terms = terms();
+    kept->fresh_until = kept->began + decision.fresh_for;
+    kept->requiretls = requiretls;
+    kept->host = host.str();
+    kept->relay = relay;
+    kept->tls = tls_word(verdict, opened.facts);
+    kept->rule = report_.trace.rule;
+    kept->rule_level = report_.trace.rule_level;
+    settle_by(outcomes, *kept);
+    if (context_.reuse.messages > 1 && smtp.may_go_on())
+        report_.kept = std::move(kept);
+    else
+        co_await smtp.quit();
     co_return false;
 }
 
@@ -307,6 +375,13 @@ void Deliverer::settle_all(RecipientOutcome::Result result, const std::string& e
 
 void Deliverer::finish() {
     security::AttemptTrace& trace = report_.trace;
+    describe_end(trace);
+    if (!report_.reused) return;
+    report_.reused->outcome = trace.outcome;
+    report_.reused->summary = trace.summary;
+}
+
+void Deliverer::describe_end(security::AttemptTrace& trace) {
     if (!settled_) {
         settle_all(RecipientOutcome::Result::deferred, waiting_.enhanced, waiting_.text);
         for (DeliveredRecipient& recipient : report_.recipients) {
@@ -344,10 +419,10 @@ void Deliverer::finish() {
 
 MailEnvelope Deliverer::envelope() const {
     MailEnvelope out;
-    if (const Result<Address> sender = Address::parse(message_.envelope.sender)) out.sender = *sender;
+    if (const Result<Address> sender = Address::parse(message_->envelope.sender)) out.sender = *sender;
     out.recipients = addresses_;
     out.size = body_->size();
-    out.eight_bit = eight_bit(*body_);
+    out.eight_bit = message_->envelope.body == queue::BodyType::eight_bit_mime;
     return out;
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "mta/delivery/kept_session.hpp"
 #include "mta/delivery/route.hpp"
 #include "mta/delivery/session.hpp"
 #include "queue/manager.hpp"
@@ -40,7 +41,12 @@ struct DeliveryReport {
     std::vector<security::TlsResult> results;
     std::string would_hold;         ///< what a rule that only observes would have held the mail for
     bool destination_dead = false;  ///< no host could be reached at all: let the destination rest
+    bool tried = false;             ///< at least one address was
     std::chrono::steady_clock::time_point connected{};  ///< when the transaction began; zero: never
+    /// Sent over a connection that an earlier message had opened: what is its own, and where the rest stands.
+    std::optional<security::ReusedTrace> reused;
+    std::optional<std::int64_t> shared_trace;
+    std::unique_ptr<KeptSession> kept;  ///< ready for another message
 
     explicit DeliveryReport(Domain domain) : trace(std::move(domain)) {}
 };
@@ -53,12 +59,15 @@ struct DelivererContext {
     SessionContext session;
     /// `final` for an attempt after which the message may be given up [STS-68].
     security::StsUrgency urgency = security::StsUrgency::normal;
+    ReuseLimits reuse;
 };
 
 class Deliverer {
 public:
-    Deliverer(DelivererContext context, const queue::Delivery& delivery, const queue::StoredMessage& message);
-    [[nodiscard]] Async<DeliveryReport> run(std::mt19937& random);
+    Deliverer(DelivererContext context, const queue::Delivery& delivery,
+              std::shared_ptr<const queue::StoredMessage> message);
+    /// Over `kept` where that fits, otherwise or when it turns out to be broken over a connection of its own.
+    [[nodiscard]] Async<DeliveryReport> run(std::mt19937& random, std::unique_ptr<KeptSession> kept);
 
 private:
     /// Why recipients without an answer of a server have to wait: the most telling failure so far.
@@ -73,6 +82,9 @@ private:
     };
 
     [[nodiscard]] Async<void> walk_hosts(std::mt19937& random);
+    [[nodiscard]] Async<void> send_over(std::unique_ptr<KeptSession> kept);
+    void settle_by(const std::vector<RecipientOutcome>& outcomes, const KeptSession& session);
+    [[nodiscard]] SessionTerms terms() const;
     [[nodiscard]] Async<void> try_host(security::MxHost host);
     [[nodiscard]] Async<bool> try_address(IpAddress address, StartTls tls);
     [[nodiscard]] bool settle_without_hosts();
@@ -81,10 +93,11 @@ private:
     [[nodiscard]] bool settle_for_lack(std::size_t hosts);
     void settle_all(RecipientOutcome::Result result, const std::string& enhanced, const std::string& text);
     void finish();
+    void describe_end(security::AttemptTrace& trace);
     [[nodiscard]] MailEnvelope envelope() const;
 
     DelivererContext context_;
-    const queue::StoredMessage& message_;
+    std::shared_ptr<const queue::StoredMessage> message_;
     std::shared_ptr<const std::string> body_;
     std::vector<queue::DueRecipient> due_;
     std::vector<Address> addresses_;  ///< of due_, in the same order

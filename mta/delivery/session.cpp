@@ -183,6 +183,12 @@ Async<std::vector<RecipientOutcome>> Session::transact(MailEnvelope envelope,
     using Act = MailTransaction::Step::Act;
     const DeliverySettings& settings = *context_.settings;
     MailTransaction transaction(std::move(envelope), opening_.extensions());
+    lost_after_body_ = false;
+    const bool clean = !reset_needed_ || co_await reset();
+    if (!clean) {
+        transaction.lost("4.4.2", "the connection did not outlast the message before");
+        co_return transaction.outcomes();
+    }
     MailTransaction::Step step = transaction.start();
     Millis limit = settings.mail_timeout;
     while (step.act != Act::done && step.act != Act::close) {
@@ -210,7 +216,24 @@ Async<std::vector<RecipientOutcome>> Session::transact(MailEnvelope envelope,
         step = transaction.next(*reply);
     }
     if (step.act == Act::close) may_quit_ = false;
+    reset_needed_ = transaction.reset_needed();
     co_return transaction.outcomes();
+}
+
+/// Away with what the refused transaction before left at the server.
+Async<bool> Session::reset() {
+    std::string command = "RSET\r\n";
+    const Result<void> sent =
+        co_await connection_.write(std::move(command), context_.settings->block_timeout);
+    if (sent) {
+        const Result<Reply> reply = co_await connection_.read_reply(context_.settings->mail_timeout);
+        if (reply && reply->severity() == 2) {
+            reset_needed_ = false;
+            co_return true;
+        }
+    }
+    may_quit_ = false;
+    co_return false;
 }
 
 Async<Result<void>> Session::send_body(std::shared_ptr<const std::string> body) {

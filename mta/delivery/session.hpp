@@ -50,6 +50,8 @@ public:
     [[nodiscard]] Async<std::vector<RecipientOutcome>> transact(MailEnvelope envelope,
                                                                 std::shared_ptr<const std::string> body);
     [[nodiscard]] bool lost_after_body() const { return lost_after_body_; }
+    /// After transact(): another message may follow.
+    [[nodiscard]] bool may_go_on() const { return may_quit_ && !connection_.bytes_follow(); }
     /// After a verdict to deliver: the TLS session may be resumed under the same policy for so long, counted
     /// from the beginning of this one. It is kept by quit(), when all tickets have come and the connection
     /// ended well.
@@ -58,6 +60,7 @@ public:
     [[nodiscard]] Async<void> quit();
 
 private:
+    [[nodiscard]] Async<bool> reset();
     [[nodiscard]] Async<Result<void>> send_body(std::shared_ptr<const std::string> body);
     [[nodiscard]] Millis limit_of(std::string_view command) const;
     [[nodiscard]] KeptTlsSession take_tls_session() const;
@@ -69,6 +72,7 @@ private:
     SessionOpening opening_;
     bool may_quit_ = false;
     bool lost_after_body_ = false;
+    bool reset_needed_ = false;
     TlsSessionCache::Time began_;
     TlsSessionCache::Time tls_end_ = TlsSessionCache::Time::max();  ///< of the session that was resumed
     std::optional<TlsSessionCache::Time> keep_until_;

@@ -312,6 +312,25 @@ bool Listener::queue_is_full() {
     return !space_left_;
 }
 
+Async<void> Listener::release(queue::MessageId id, std::size_t recipients) {
+    std::function<Result<int>(queue::Store&)> work = [id, recipients](queue::Store& store) -> Result<int> {
+        std::vector<queue::RecipientId> ids;
+        for (std::size_t i = 0; i < recipients; ++i) ids.push_back({id, static_cast<std::uint32_t>(i)});
+        const Result<void> released = store.release(ids, wall_clock());
+        if (!released) return tl::unexpected(released.error());
+        return 0;
+    };
+    co_await context_.store->run(std::move(work), StoreThread::until_done);
+}
+
+/// What has just been stored is delivered from memory where it fits.
+void Listener::hand_over(queue::NewMessage message) {
+    std::vector<queue::DueRecipient> recipients = queue::due_recipients(message);
+    queue::StoredMessage kept{
+        .id = message.id, .envelope = std::move(message.envelope), .body = std::move(message.body)};
+    context_.accepted(std::move(recipients), context_.memory->keep(std::move(kept)));
+}
+
 Async<ServerAction> Listener::store_message(Session& session, std::string body, bool eight_bit) {
     ServerTransaction transaction = session.smtp.take_transaction();
     if (queue_is_full()) {
@@ -344,13 +363,17 @@ Async<ServerAction> Listener::store_message(Session& session, std::string body, 
     for (const Address& recipient : transaction.recipients)
         message->recipients.push_back(
             {.address = recipient.str(), .domain = recipient.host_str(), .orcpt = {}, .notify = {}});
-    std::function<Result<int>(queue::Store&)> work = [message](queue::Store& store) -> Result<int> {
-        const Result<void> stored = store.enqueue(*message, queue::Lease::no);
+    const queue::Lease lease = context_.roomy() ? queue::Lease::yes : queue::Lease::no;
+    std::function<Result<int>(queue::Store&)> work = [message, lease](queue::Store& store) -> Result<int> {
+        const Result<void> stored = store.enqueue(*message, lease);
         if (!stored) return tl::unexpected(stored.error());
         return 0;
     };
     const Result<int> stored = co_await context_.store->run(std::move(work));
     if (!stored) {
+        // The disk may still do it, long after the answer: nobody will have taken that lease.
+        if (lease == queue::Lease::yes && stored.error().code == Errc::timed_out)
+            tasks_.spawn(release(id, message->recipients.size()));
         spdlog::error("{}: not stored, answered 4xx: {}", id.str(), stored.error().text);
         ServerAction refused =
             stored.error().code == Errc::full ? session.smtp.queue_full() : session.smtp.storage_failed();
@@ -359,7 +382,10 @@ Async<ServerAction> Listener::store_message(Session& session, std::string body, 
     log_line("qmgr", fmt::format("{}: client=[{}], from=<{}>, size={}, nrcpt={} (queue active)", id.str(),
                                  session.address.str(), envelope.sender, message->body.size(),
                                  message->recipients.size()));
-    context_.on_stored();
+    if (lease == queue::Lease::yes)
+        hand_over(std::move(*message));
+    else
+        context_.on_stored();
     co_return session.smtp.stored(id.str());
 }
 

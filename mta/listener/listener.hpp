@@ -22,6 +22,7 @@
 #include "mta/net/task_group.hpp"
 #include "mta/net/tls_server.hpp"
 #include "mta/smtp/server_session.hpp"
+#include "queue/kept_message.hpp"
 
 namespace sealpost {
 
@@ -36,7 +37,12 @@ struct ListenerContext {
     std::shared_ptr<TlsServer> tls;  ///< set when settings.tls_certificate is
     StoreThread* store = nullptr;
     queue::MessageIdSource* ids = nullptr;
-    std::function<void()> on_stored;  ///< any thread: something is due
+    // Called on the listener's thread; the other side may be on any.
+    std::function<void()> on_stored;  ///< something is due
+    std::function<bool()> roomy;      ///< whether a message should be leased and handed over at once
+    std::function<void(std::vector<queue::DueRecipient>, std::shared_ptr<const queue::StoredMessage>)>
+        accepted;
+    queue::MessageMemory* memory = nullptr;
 };
 
 class Listener {
@@ -63,6 +69,8 @@ private:
     [[nodiscard]] Async<ServerAction> next_command(Session& session);
     [[nodiscard]] Async<ServerAction> read_message(Session& session);
     [[nodiscard]] Async<ServerAction> store_message(Session& session, std::string body, bool eight_bit);
+    [[nodiscard]] Async<void> release(queue::MessageId id, std::size_t recipients);
+    void hand_over(queue::NewMessage message);
     [[nodiscard]] bool queue_is_full();
 
     ListenerContext context_;

@@ -274,6 +274,93 @@ TEST_SUITE("mta/delivery/deliverer") {
         CHECK(std::count(heard.begin(), heard.end(), "CONNECT") == 1);
         CHECK_FALSE(first.heard("MAIL"));
     }
+
+    TEST_CASE("the next message under the same terms goes over the open connection [DANE-78 STS-74 TLS-23]") {
+        Scene scene;
+        scene.two_hosts();
+        ScriptedServer& server = scene.server("127.0.0.2", Script{.replies = {}, .certificate = {}});
+        const std::vector<DeliveryReport> reports = scene.deliver_in_a_row(3);
+        server.stop();
+        const std::vector<std::string> heard = server.heard();
+        CHECK(std::count(heard.begin(), heard.end(), "CONNECT") == 1);
+        CHECK(std::count(heard.begin(), heard.end(), "MAIL FROM:<sender@example.org>") == 3);
+        CHECK(heard.back() == "QUIT");
+        for (const DeliveryReport& report : reports) {
+            CHECK(report.recipients[0].outcome.result == Said::delivered);
+            CHECK(report.recipients[0].relay == reports[0].recipients[0].relay);
+            CHECK(report.recipients[0].tls == reports[0].recipients[0].tls);
+            CHECK(report.trace.outcome == "delivered");
+        }
+        CHECK_FALSE(reports[0].reused);
+        REQUIRE(reports[2].reused);
+        CHECK(reports[2].reused->nth == 3);
+        CHECK(reports[2].reused->outcome == "delivered");
+        CHECK(reports[2].shared_trace == 7);
+        CHECK(reports[2].results.empty());  // one session, counted once
+    }
+
+    TEST_CASE("a connection is not used under other terms [DANE-78 STS-74]") {
+        struct Row {
+            const char* what;
+            std::function<void(Scene&, DelivererContext&)> change;
+        };
+        const Row rows[] = {
+            {"other rules, be they the same words",
+             [](Scene&, DelivererContext& context) {
+                 context.rules =
+                     std::make_shared<const security::RuleTable>(security::RuleTable::build({}).value());
+             }},
+            {"the message wishes something else",
+             [](Scene& scene, DelivererContext&) {
+                 scene.message.envelope.tls = security::MessageTls::optional;
+             }},
+            {"a bounce", [](Scene& scene, DelivererContext&) { scene.message.envelope.sender.clear(); }},
+            {"too many messages", [](Scene&, DelivererContext& context) { context.reuse.messages = 1; }},
+            {"too old", [](Scene&, DelivererContext& context) { context.reuse.time = Millis(0); }},
+            {"another destination",
+             [](Scene& scene, DelivererContext&) { scene.delivery.domain = "example.com"; }},
+        };
+        for (const Row& row : rows) {
+            CAPTURE(row.what);
+            Scene scene;
+            scene.two_hosts();
+            ScriptedServer& server = scene.server("127.0.0.2", Script{.replies = {}, .certificate = {}});
+            scene.before_next = [&](DelivererContext& context, unsigned) { row.change(scene, context); };
+            const std::vector<DeliveryReport> reports = scene.deliver_in_a_row(2);
+            server.stop();
+            CHECK_FALSE(reports[1].reused);
+            const std::vector<std::string> heard = server.heard();
+            CHECK(std::count(heard.begin(), heard.end(), "QUIT") >= 1);
+        }
+    }
+
+    TEST_CASE(
+        "a refused message is followed by RSET, and a connection that is gone by another one [SMTP-36]") {
+        {
+            Scene scene;
+            scene.two_hosts();
+            ScriptedServer& server = scene.server(
+                "127.0.0.2", Script{.replies = {{"RCPT", "550 5.1.1 nobody\r\n"}}, .certificate = {}});
+            const std::vector<DeliveryReport> reports = scene.deliver_in_a_row(2);
+            server.stop();
+            const std::vector<std::string> heard = server.heard();
+            CHECK(std::count(heard.begin(), heard.end(), "CONNECT") == 1);
+            CHECK(std::count(heard.begin(), heard.end(), "RSET") == 1);
+            CHECK(reports[1].recipients[0].outcome.result == Said::failed);
+        }
+        {
+            Scene scene;
+            scene.two_hosts();
+            ScriptedServer& server =
+                scene.server("127.0.0.2", Script{.replies = {}, .certificate = {}, .last_verb = "."});
+            const std::vector<DeliveryReport> reports = scene.deliver_in_a_row(2);
+            server.stop();
+            const std::vector<std::string> heard = server.heard();
+            CHECK(std::count(heard.begin(), heard.end(), "CONNECT") == 2);
+            CHECK(reports[1].recipients[0].outcome.result == Said::delivered);
+            CHECK_FALSE(reports[1].reused);
+        }
+    }
 }
 
 }  // namespace sealpost

@@ -108,6 +108,7 @@ inline Settlement settlement(std::int64_t id, const std::vector<RecipientOutcome
 /// What schema 4 brought, taken back: for tests that start from an older database.
 inline constexpr const char* undo_schema_4 =
     "ALTER TABLE message DROP COLUMN envid; ALTER TABLE message DROP COLUMN ret;"
-    "ALTER TABLE recipient DROP COLUMN notified; DROP TABLE reception;";
+    "ALTER TABLE recipient DROP COLUMN notified; DROP TABLE reception;"
+    "ALTER TABLE attempt DROP COLUMN shared;";
 
 }  // namespace sealpost::queue::test

@@ -15,9 +15,14 @@ const certs::Certificate& authority() {
     return made;
 }
 
-Async<std::optional<DeliveryReport>> run(Deliverer& deliverer, std::mt19937& random) {
-    DeliveryReport report = co_await deliverer.run(random);
+Async<std::optional<DeliveryReport>> run(Deliverer& deliverer, std::mt19937& random,
+                                         std::unique_ptr<KeptSession> kept) {
+    DeliveryReport report = co_await deliverer.run(random, std::move(kept));
     co_return std::optional<DeliveryReport>(std::move(report));
+}
+
+Async<void> quit(KeptSession& session) {
+    co_await session.smtp->quit();
 }
 
 }  // namespace
@@ -45,6 +50,12 @@ void Scene::two_hosts() {
 }
 
 DeliveryReport Scene::deliver(const std::vector<std::string>& recipients) {
+    std::vector<DeliveryReport> reports = deliver_in_a_row(1, recipients);
+    return std::move(reports.front());
+}
+
+std::vector<DeliveryReport> Scene::deliver_in_a_row(unsigned count,
+                                                    const std::vector<std::string>& recipients) {
     asio::io_context io{1};
     TaskGroup tasks{io.get_executor(), [](std::string_view what) { FAIL_CHECK(std::string(what)); }};
     delivery.domain = domain;
@@ -76,11 +87,22 @@ DeliveryReport Scene::deliver(const std::vector<std::string>& recipients) {
     context.session.sessions = &sessions;
     context.session.session_lifetime = session_lifetime;
     context.session.helo_name = "mta.example.org";
-    Deliverer deliverer(std::move(context), delivery, message);
-    std::optional<DeliveryReport> report = run_async(io, run(deliverer, random));
+    context.reuse = reuse;
+    if (count == 1) context.reuse.messages = 1;  // nothing is left open
+    std::vector<DeliveryReport> reports;
+    std::unique_ptr<KeptSession> kept;
+    for (unsigned i = 0; i < count; ++i) {
+        if (i > 0 && before_next) before_next(context, i);
+        Deliverer deliverer(context, delivery, std::make_shared<const queue::StoredMessage>(message));
+        std::optional<DeliveryReport> report = run_async(io, run(deliverer, random, std::move(kept)));
+        kept = std::move(report->kept);
+        if (kept && !kept->trace) kept->trace = 7;
+        reports.push_back(std::move(*report));
+    }
+    if (kept) run_async(io, quit(*kept));
     tasks.stop();
     run_async(io, tasks.join());
-    return std::move(*report);
+    return reports;
 }
 
 }  // namespace sealpost::test

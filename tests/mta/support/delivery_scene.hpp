@@ -1,5 +1,6 @@
 /// \file A destination with its zone, servers and rules, and one message that is delivered to it.
 #pragma once
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -16,7 +17,10 @@ namespace sealpost::test {
 [[nodiscard]] std::shared_ptr<security::test::Certificate> certificate_for(const std::string& host);
 
 struct Scene {
-    Scene() { route.delivery.ipv6 = false; }
+    Scene() {
+        route.delivery.ipv6 = false;
+        message.envelope.body = queue::BodyType::seven_bit;
+    }
 
     /// All servers share the port of the first.
     ScriptedServer& server(const std::string& address, Script script);
@@ -25,6 +29,14 @@ struct Scene {
     /// As often as one likes; what TLS sessions were kept stays between.
     [[nodiscard]] DeliveryReport deliver(const std::vector<std::string>& recipients = {"a@example.net"});
 
+    /// One after the other, each over what the one before left open, as `reuse` allows.
+    [[nodiscard]] std::vector<DeliveryReport> deliver_in_a_row(unsigned count,
+                                                               const std::vector<std::string>& recipients = {
+                                                                   "a@example.net"});
+
+    ReuseLimits reuse;
+    /// Changes what is different from the second delivery on.
+    std::function<void(DelivererContext&, unsigned)> before_next;
     queue::test::TempDirectory directory;
     Zone zone;
     bool with_resolver = true;
