@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import random
@@ -11,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import client
 from daemon import Daemon
@@ -30,6 +32,7 @@ class Load:
     pause: float = 0.01
     limit: int = 1000
     held: tuple[str, ...] = HELD
+    good: tuple[str, ...] = GOOD
     acknowledged: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)  # token: queue id, recipients
     refused: list[str] = field(default_factory=list)
 
@@ -57,7 +60,7 @@ class Load:
 
     def _recipients(self) -> tuple[str, ...]:
         """To one domain, or to a good and a held one: they settle apart."""
-        domains = [self._chance.choice(GOOD)]
+        domains = [self._chance.choice(self.good)]
         if self.held and self._chance.random() < 0.4:
             domains.append(self._chance.choice(self.held))
         return tuple(f"load@{domain}" for domain in domains)
@@ -82,17 +85,20 @@ class Load:
                 time.sleep(0.02)  # the daemon is away
 
 
+@functools.cache
+def token(path: Path) -> str:
+    """A message that was altered fails the test."""
+    message = path.read_bytes()
+    head = HEAD.search(message)
+    require(head, f"{path} has no token")
+    assert head
+    require(hashlib.sha256(message[head.end() :]).hexdigest().encode() == head[2], f"{path} was altered")
+    return head[1].decode()
+
+
 def arrived(world: World, domain: str) -> Counter[str]:
-    """How often each token reached the domain. A message that was altered fails the test."""
-    found: Counter[str] = Counter()
-    for path in world.mail(f"load@{domain}"):
-        message = path.read_bytes()
-        head = HEAD.search(message)
-        require(head, f"{path} has no token")
-        assert head
-        require(hashlib.sha256(message[head.end() :]).hexdigest().encode() == head[2], f"{path} was altered")
-        found[head[1].decode()] += 1
-    return found
+    """How often each token reached the domain."""
+    return Counter(token(path) for path in world.mail(f"load@{domain}"))
 
 
 def drain(world: World, daemon: Daemon, load: Load) -> None:
@@ -136,10 +142,10 @@ def account(world: World, daemon: Daemon, load: Load) -> int:
     log = daemon.log_text()
     copies = 0
     for domain in GOOD:
-        for token, count in arrived(world, domain).items():
-            if count > 1 and token in load.acknowledged:
+        for name, count in arrived(world, domain).items():
+            if count > 1 and name in load.acknowledged:
                 copies += count - 1
-                queue_id = load.acknowledged[token][0]
+                queue_id = load.acknowledged[name][0]
                 # The line is written after the commit. What was settled is never sent again.
                 sent = re.findall(rf"{queue_id}: to=<load@{re.escape(domain)}>, .*status=sent", log)
                 require(len(sent) <= 1, f"{queue_id} to {domain} was settled and sent again")

@@ -49,7 +49,7 @@ MAX_LINE = 4096
 MAX_MESSAGE = 64 << 20
 MAX_SESSIONS = 100
 MAX_EVENTS = 20000  # lines of one log
-MAX_STORED = 5000  # messages kept in all
+MAX_STORED = 50_000  # messages kept in all
 RECIPIENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.@_+=-]{0,150}")
 
 

@@ -22,6 +22,10 @@ class Failed(Exception):
     """A test failed; the text says in words what is wrong."""
 
 
+class Void(Exception):
+    """A test could show nothing here; the text says what is missing. That is no failure, but told."""
+
+
 @dataclass
 class Test:
     """The title states the rule, with the conformance rows that it proves in brackets at the end."""
