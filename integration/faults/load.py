@@ -24,6 +24,14 @@ HEAD = re.compile(rb"X-Token: (\S+)\r\nX-Digest: (\w+)\r\n\r\n")
 DRAIN = 40.0
 
 
+def tagged(token: str, octets: bytes = b"One line.") -> bytes:
+    """A message that the receivers can tell from others, and from itself when it was altered."""
+    body = octets.hex().encode()
+    lines = b"".join(body[i : i + 76] + b"\r\n" for i in range(0, len(body), 76))
+    head = f"Subject: load\r\nX-Token: {token}\r\nX-Digest: {hashlib.sha256(lines).hexdigest()}\r\n\r\n"
+    return head.encode() + lines
+
+
 @dataclass
 class Load:
     """Submits from a thread of its own until stopped, whatever becomes of the daemon."""
@@ -33,6 +41,7 @@ class Load:
     limit: int = 1000
     held: tuple[str, ...] = HELD
     good: tuple[str, ...] = GOOD
+    largest: int = 120_000  # octets, about
     acknowledged: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)  # token: queue id, recipients
     refused: list[str] = field(default_factory=list)
 
@@ -53,10 +62,7 @@ class Load:
         self._thread.join(client.TIMEOUT)
 
     def _message(self, token: str) -> bytes:
-        body = self._chance.randbytes(self._chance.choice((40, 4000, 60000))).hex().encode()
-        lines = b"".join(body[i : i + 76] + b"\r\n" for i in range(0, len(body), 76))
-        head = f"Subject: load\r\nX-Token: {token}\r\nX-Digest: {hashlib.sha256(lines).hexdigest()}\r\n\r\n"
-        return head.encode() + lines
+        return tagged(token, self._chance.randbytes(min(self._chance.choice((40, 4000, 60000)), self.largest // 2)))
 
     def _recipients(self) -> tuple[str, ...]:
         """To one domain, or to a good and a held one: they settle apart."""
@@ -86,7 +92,7 @@ class Load:
 
 
 @functools.cache
-def token(path: Path) -> str:
+def token_of(path: Path) -> str:
     """A message that was altered fails the test."""
     message = path.read_bytes()
     head = HEAD.search(message)
@@ -98,7 +104,7 @@ def token(path: Path) -> str:
 
 def arrived(world: World, domain: str) -> Counter[str]:
     """How often each token reached the domain."""
-    return Counter(token(path) for path in world.mail(f"load@{domain}"))
+    return Counter(token_of(path) for path in world.mail(f"load@{domain}"))
 
 
 def drain(world: World, daemon: Daemon, load: Load) -> None:
