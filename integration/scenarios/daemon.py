@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,14 @@ class Daemon:
         self.log = log or self.home / "sealpost.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> Daemon:
-        """Returns when it is ready to take mail."""
+    def start(self, environment: Mapping[str, str] | None = None, before: Sequence[str] = ()) -> Daemon:
+        """Returns when it is ready to take mail. `environment` comes on top of ours; `before` runs the daemon."""
         with self.log.open("ab") as out:
             begin = out.tell()
             self.process = subprocess.Popen(
-                [self.binary, "serve", "-c", self.config],
+                [*before, self.binary, "serve", "-c", self.config],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
+                env={**os.environ, **(environment or {})},
             )  # fmt: skip
         deadline = time.monotonic() + START_TIMEOUT
         while "ready: " not in self.log_text(begin):
