@@ -15,7 +15,7 @@ from daemon import Daemon
 from form import figure, times
 from harness import World, require, same, test, wait_for
 from load import Load, tagged
-from sink import account, domain, settings, sink
+from sink import QUEUE, account, domain, settings, sink
 
 RESERVE = 64 << 20  # the default of queue.min_free_space
 LARGE, SMALL = 3 * RESERVE, 24 << 20
@@ -110,7 +110,7 @@ def hard_round(disk: Path, daemon: Daemon, load: Load) -> None:
 
 @test("a disk without any room loses nothing that was acknowledged, and is used again when it has some [SMTP-33]")
 def no_room(world: World) -> None:
-    config = world.configuration(settings('[queue]\nmin_free_space = "0B"\n'))
+    config = world.configuration(settings(QUEUE + 'min_free_space = "0B"\n'))
     with small_disk(config.parent / "state", SMALL) as disk, sink(world) as receivers, world.daemon(config=config) as daemon:
         with Load("noroom", pause=0.002, limit=100_000, good=tuple(domain(n) for n in range(20)), held=(), largest=4000) as load:
             wait_for("mail under way", lambda: len(load.acknowledged) > 20)
