@@ -90,6 +90,9 @@ def jump(world: World, load: Load, days: int, meanwhile: Callable[[Daemon], obje
         receivers.behave("10.80.0.0/24", "down")
         submit(load, "before", [*GOOD[:2], *HELD, domain(1), domain(2)])  # others are not in the cache yet
         wait_for("what goes out at once", lambda: delivered(world, load, "before"))
+        # A policy that was never fetched holds nothing, and none can be while the clock is wrong.
+        held = [queue_id for queue_id, (to,) in load.acknowledged.values() if to.partition("@")[2] in HELD]
+        wait_for("the policies", lambda: all(f"{queue_id}: to=" in daemon.log_text() for queue_id in held))
         clock.set(days * DAY)
         submit(load, "during", [*GOOD, *HELD])
         meanwhile(daemon)
