@@ -17,7 +17,7 @@ std::unique_ptr<KeptSession> IdleSessions::take(const std::string& domain) {
 }
 
 void IdleSessions::keep(std::unique_ptr<KeptSession> session) {
-    if (idle_ <= Millis::zero() || max_ == 0) {
+    if (closed_ || idle_ <= Millis::zero() || max_ == 0) {
         end(std::move(session));
         return;
     }
@@ -31,7 +31,8 @@ void IdleSessions::keep(std::unique_ptr<KeptSession> session) {
     tasks_.spawn(sweep());
 }
 
-void IdleSessions::clear() {
+void IdleSessions::close() {
+    closed_ = true;
     for (Waiting& each : waiting_) end(std::move(each.session));
     waiting_.clear();
 }

@@ -21,8 +21,8 @@ public:
     [[nodiscard]] std::unique_ptr<KeptSession> take(const std::string& domain);
     void keep(std::unique_ptr<KeptSession> session);
     [[nodiscard]] std::size_t size() const { return waiting_.size(); }
-    /// All of them say QUIT.
-    void clear();
+    /// All of them say QUIT, and so do those that come later.
+    void close();
 
 private:
     struct Waiting {
@@ -39,6 +39,7 @@ private:
     Millis idle_;
     std::list<Waiting> waiting_;  ///< in the order in which they began to wait
     bool sweeping_ = false;
+    bool closed_ = false;
 };
 
 }  // namespace sealpost

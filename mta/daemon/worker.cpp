@@ -69,6 +69,11 @@ void Worker::deliver(queue::Run run, Finished finished) {
     });
 }
 
+void Worker::finish_early() {
+    early_.store(true, std::memory_order_relaxed);
+    asio::post(io_, [this] { idle_.close(); });
+}
+
 void Worker::set_rules(std::shared_ptr<const security::RuleTable> rules) {
     asio::post(io_, [this, rules = std::move(rules)]() mutable { context_.rules = std::move(rules); });
 }

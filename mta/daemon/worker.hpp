@@ -55,8 +55,8 @@ public:
     void deliver(queue::Run run, Finished finished);
     /// For deliveries that begin from now on.
     void set_rules(std::shared_ptr<const security::RuleTable> rules);
-    /// Of each run only the delivery under way is still made.
-    void finish_early() { early_.store(true, std::memory_order_relaxed); }
+    /// Of each run only the delivery under way is still made, and no connection waits for another one.
+    void finish_early();
     /// Cancels what is left and joins the thread.
     void stop();
 
