@@ -1,54 +1,26 @@
 /// \file Reader: the queue as an administrator sees it.
 ///
 /// Owns     a read-only connection; works beside a running daemon and without one. It never checkpoints.
-/// Limits   each call is one short read transaction over a bounded number of rows, since a long one would
-/// keep
-///          the write-ahead log from being reused; so a page may be short or empty and still have a `next`.
+/// Limits   each call is one short read transaction over a bounded number of rows and milliseconds, since a
+/// long
+///          one would keep the write-ahead log from being reused; so a page may be short or empty and still
+///          have a `next`. There is no index for filters: each accepted message would pay for it.
 /// Errors   Errc::not_found - no such message, or no database yet; Errc::configuration - a newer schema.
 #pragma once
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "config/domain.hpp"
+#include "queue/filter.hpp"
 #include "queue/message.hpp"
+#include "queue/recipient_row.hpp"
 #include "queue/result_store.hpp"
 
 namespace sealpost::queue {
-
-enum class RecipientState {
-    queued,  ///< waits for next_attempt
-    active,  ///< in the daemon's active set
-    parked,  ///< due; waits for its destination's share of the active set
-    frozen   ///< damaged: an administrator must look
-};
-[[nodiscard]] std::string_view to_string(RecipientState state);
-
-struct ListFilter {
-    std::optional<RecipientState> state;
-    std::optional<std::string> domain;
-    std::optional<std::string> sender;
-    bool held_only = false;  ///< held by policy
-};
-
-struct RecipientRow {
-    RecipientId id;
-    std::string sender;
-    Recipient recipient;
-    RecipientState state = RecipientState::queued;
-    Time received_at{};
-    Time expires_at{};
-    Time next_attempt{};
-    std::optional<Time> last_attempt;
-    unsigned attempts = 0;
-    unsigned interrupted = 0;
-    std::string last_host;
-    std::string last_status;
-    std::string last_reply;
-    std::string held_reason;  ///< empty: not held by policy
-    std::uint64_t size = 0;   ///< octets of the message
-};
 
 struct Page {
     std::vector<RecipientRow> rows;
@@ -77,8 +49,15 @@ public:
     ~Reader();
 
     /// In order of arrival, after `after`.
-    [[nodiscard]] Result<Page> list(const ListFilter& filter, std::optional<RecipientId> after,
+    [[nodiscard]] Result<Page> list(const Filter& filter, std::optional<RecipientId> after,
                                     std::size_t page_size);
+    /// Shows each match to `visit` until that returns false, which leaves this one to the next call. Returns
+    /// where to go on; nullopt: that was all.
+    [[nodiscard]] Result<std::optional<RecipientId>> walk(
+        const Filter& filter, std::optional<RecipientId> after,
+        const std::function<bool(const FilterSubject&)>& visit);
+    /// Errc::not_found names the first of them that is not in the queue.
+    [[nodiscard]] Result<void> check_known(const std::vector<MessageId>& ids);
     [[nodiscard]] Result<MessageDetail> show(MessageId id);
     /// Also of a message that is delivered and gone, as long as traces are kept. Empty: none known.
     [[nodiscard]] Result<std::vector<Attempt>> trace(MessageId id);

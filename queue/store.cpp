@@ -91,8 +91,10 @@ Result<void> Store::Impl::prepare() {
         {&attempting, "UPDATE recipient SET attempting = 1 WHERE message = ? AND number = ? AND state = 1"},
 
         {&drop_recipient, "DELETE FROM recipient WHERE message = ? AND number = ?"},
+        // Neither a deferral nor a lease given back takes a recipient off the administrator's hold.
         {&defer,
-         "UPDATE recipient SET state = 0, attempting = 0, attempts = attempts + 1, last_attempt = ?3,"
+         "UPDATE recipient SET state = CASE state WHEN 4 THEN 4 ELSE 0 END, attempting = 0, attempts = "
+         "attempts + 1, last_attempt = ?3,"
          " next_attempt = ?4, last_host = ?5, last_status = ?6, last_reply = ?7, held = ?8"
          " WHERE message = ?1 AND number = ?2 AND state <> 3"},
         {&any_recipient, "SELECT 1 FROM recipient WHERE message = ? LIMIT 1"},
@@ -104,14 +106,16 @@ Result<void> Store::Impl::prepare() {
         {&add_attempt, "INSERT INTO attempt (message, at, trace, shared) VALUES (?, ?, ?, ?)"},
         {&drop_attempt, "DELETE FROM attempt WHERE id = ?"},
         {&unlease,
-         "UPDATE recipient SET state = 0, attempting = 0, next_attempt = ?3"
-         " WHERE message = ?1 AND number = ?2 AND state < 3"},
+         "UPDATE recipient SET state = CASE state WHEN 4 THEN 4 ELSE 0 END, attempting = 0, next_attempt = ?3"
+         " WHERE message = ?1 AND number = ?2 AND state <> 3"},
 
         {&retry_recipient,
          "UPDATE recipient SET next_attempt = ?3 WHERE message = ?1 AND number = ?2 AND state = 0"
          " AND next_attempt > ?3"},
-        {&retry_message,
-         "UPDATE recipient SET next_attempt = ?2 WHERE message = ?1 AND state = 0 AND next_attempt > ?2"},
+        {&hold, "UPDATE recipient SET state = 4 WHERE message = ? AND number = ? AND state < 3"},
+        // An attempt that still runs has its lease back; no other delivery may begin beside it.
+        {&unhold, "UPDATE recipient SET state = attempting WHERE message = ? AND number = ? AND state = 4"},
+        {&idle, "SELECT 1 FROM recipient WHERE message = ? AND number = ? AND attempting = 0 AND state <> 3"},
         {&thaw_message, "UPDATE message SET frozen = NULL WHERE id = ?"},
         {&thaw_recipients,
          "UPDATE recipient SET state = 0, next_attempt = ?2 WHERE message = ?1 AND state = 3"},
@@ -135,8 +139,9 @@ Result<void> Store::Impl::recover() {
     Statement last_ids;
     auto done = db.prepare_all({
         {&unlease_all,
-         "UPDATE recipient SET state = 0, interrupted = interrupted + attempting, attempting = 0"
-         " WHERE state = 1 OR state = 2"},
+         "UPDATE recipient SET state = CASE state WHEN 4 THEN 4 ELSE 0 END,"
+         " interrupted = interrupted + attempting, attempting = 0"
+         " WHERE state = 1 OR state = 2 OR (state = 4 AND attempting = 1)"},
         {&count_messages, "SELECT count(*) FROM message"},
         {&count_recipients, "SELECT count(*) FROM recipient"},
         {&last_ids,
@@ -232,28 +237,6 @@ void Store::undo_savepoint() {
     // Where SQLite has given up the whole transaction, the jobs before this one are gone too: commit() says
     // so.
     if (!s.db.in_transaction() || !s.undo_savepoint.run() || !s.release_savepoint.run()) s.lost = true;
-}
-
-Result<std::size_t> Store::retry_now(std::span<const RecipientId> recipients, Time now) {
-    std::size_t moved = 0;
-    for (const RecipientId& id : recipients) {
-        auto done = impl_->retry_recipient.run(id.message.value(), id.number, to_row(now));
-        if (!done) return tl::unexpected(done.error());
-        moved += static_cast<std::size_t>(impl_->db.changes());
-    }
-    return moved;
-}
-
-Result<std::size_t> Store::retry_now(MessageId message, Time now) {
-    return impl_->retry_message.run(message.value(), to_row(now)).map([this] {
-        return static_cast<std::size_t>(impl_->db.changes());
-    });
-}
-
-Result<void> Store::thaw(MessageId id, Time now) {
-    if (auto done = impl_->thaw_message.run(id.value()); !done) return done;
-    if (impl_->db.changes() == 0) return fail(Errc::not_found, fmt::format("no message {}", id));
-    return impl_->thaw_recipients.run(id.value(), to_row(now));
 }
 
 Result<bool> Store::prune(Time traces_before, Day results_before, std::size_t limit) {

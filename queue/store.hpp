@@ -83,6 +83,11 @@ struct DueBatch {
     std::vector<std::string> frozen;  ///< damaged rows, a sentence each: alarm
 };
 
+struct Removed {
+    std::size_t recipients = 0;
+    std::size_t messages = 0;  ///< that have no recipient left
+};
+
 struct Counters {
     std::uint64_t messages = 0;
     std::uint64_t recipients = 0;
@@ -129,20 +134,31 @@ public:
     [[nodiscard]] Result<std::variant<StoredMessage, Frozen>> load_message(MessageId id);
 
     /// The marker that an attempt begins; committed before connecting. An attempt that neither settles nor is
-    /// released counts as `interrupted` at the next open.
-    [[nodiscard]] Result<void> begin_attempt(std::span<const RecipientId> recipients);
+    /// released counts as `interrupted` at the next open. Returns those that may be attempted: the others
+    /// were removed or put on hold since they were leased, and are not the caller's any more.
+    [[nodiscard]] Result<std::vector<RecipientId>> begin_attempt(std::span<const RecipientId> recipients);
     [[nodiscard]] Result<Settled> settle(const Settlement& settlement);
     /// Gives leases back without an attempt.
     [[nodiscard]] Result<void> release(std::span<const RecipientId> recipients, Time next_attempt);
     /// Puts leased recipients behind their destination's share: due_parked() finds them again.
     [[nodiscard]] Result<void> park(std::span<const RecipientId> recipients);
 
-    /// Administrator: those that wait become due now; returns how many. Selecting by domain or sender is a
-    /// Reader's work (list), so that no search stands in the way of the writer.
+    /// Administrator: those that wait become due now; returns how many. Here and below, selecting is a
+    /// Reader's work (list), so that no search stands in the way of the writer, and the caller keeps the
+    /// batches small.
     [[nodiscard]] Result<std::size_t> retry_now(std::span<const RecipientId> recipients, Time now);
-    [[nodiscard]] Result<std::size_t> retry_now(MessageId message, Time now);
-    /// Administrator: the message goes away unsent, without a DSN. Deliveries in flight end in `unknown`.
-    [[nodiscard]] Result<void> remove(MessageId id);
+    /// Administrator: they are neither tried nor given up until unhold(). An attempt that runs ends normally,
+    /// and what it defers stays on hold. Returns how many were not on hold before; what is frozen stays
+    /// frozen.
+    [[nodiscard]] Result<std::size_t> hold(std::span<const RecipientId> recipients);
+    /// They wait for their next attempt as before. Returns how many were on hold.
+    [[nodiscard]] Result<std::size_t> unhold(std::span<const RecipientId> recipients);
+    /// Administrator: they go away unsent, without a DSN; a message without recipients goes, too. Deliveries
+    /// in flight end in `unknown`.
+    [[nodiscard]] Result<Removed> remove(std::span<const RecipientId> recipients);
+    /// Those that no attempt is about now, so that giving them up cannot contradict its end. Frozen ones are
+    /// not among them.
+    [[nodiscard]] Result<std::vector<RecipientId>> idle(std::span<const RecipientId> recipients);
     /// Administrator: a frozen message is due again; what is still damaged freezes again when it is read.
     [[nodiscard]] Result<void> thaw(MessageId id, Time now);
 

@@ -21,7 +21,8 @@ struct Store::Impl {
     Statement get_message, get_body, freeze_message, freeze_recipients, attempting;
     Statement drop_recipient, defer, any_recipient, drop_recipients, drop_body, drop_message;
     Statement add_attempt, drop_attempt, unlease;
-    Statement retry_recipient, retry_message, thaw_message, thaw_recipients;
+    Statement retry_recipient, thaw_message, thaw_recipients;
+    Statement hold, unhold, idle;
     Statement oldest_attempts, newest_attempt, old_result_days, drop_sessions, drop_failures, drop_policies;
 
     std::optional<ResultStore> results;

@@ -250,10 +250,15 @@ Result<std::variant<StoredMessage, Frozen>> Store::load_message(MessageId id) {
     return Loaded{Frozen{std::move(reason)}};
 }
 
-Result<void> Store::begin_attempt(std::span<const RecipientId> recipients) {
-    for (const RecipientId& id : recipients)
-        if (auto done = impl_->attempting.run(id.message.value(), id.number); !done) return done;
-    return {};
+Result<std::vector<RecipientId>> Store::begin_attempt(std::span<const RecipientId> recipients) {
+    std::vector<RecipientId> leased;
+    leased.reserve(recipients.size());
+    for (const RecipientId& id : recipients) {
+        if (auto done = impl_->attempting.run(id.message.value(), id.number); !done)
+            return tl::unexpected(done.error());
+        if (impl_->db.changes() > 0) leased.push_back(id);
+    }
+    return leased;
 }
 
 Result<void> Store::release(std::span<const RecipientId> recipients, Time next_attempt) {
@@ -349,13 +354,6 @@ Result<bool> Store::Impl::remove_message(MessageId id) {
     const bool existed = db.changes() > 0;
     if (existed) --now.counters.messages;
     return existed;
-}
-
-Result<void> Store::remove(MessageId id) {
-    const auto removed = impl_->remove_message(id);
-    if (!removed) return tl::unexpected(removed.error());
-    if (!*removed) return fail(Errc::not_found, fmt::format("no message {}", id));
-    return {};
 }
 
 }  // namespace sealpost::queue

@@ -3,31 +3,23 @@
 /// Threads  every function is called on the admin server's thread, whose executor the coroutines run on. They
 ///          reach the store thread through a Completion; reads go through the Reader, which blocks only here.
 #pragma once
-#include <cstddef>
 #include <functional>
-#include <optional>
 #include <string>
-#include <variant>
-#include <vector>
 
 #include "config/domain.hpp"
 #include "config/settings.hpp"
+#include "mta/admin/queue_change.hpp"
 #include "mta/net/async.hpp"
 #include "queue/reader.hpp"
 #include "security/message_tls.hpp"
 
 namespace sealpost {
 
-/// All recipients of one message, or those that were found by listing.
-using RetrySelection = std::variant<queue::MessageId, std::vector<queue::RecipientId>>;
-
 struct AdminBackend {
     /// Called when a reader is first needed, and again after one failed with Errc::storage.
     std::function<Result<queue::Reader>()> open_reader;
-    /// Makes those that wait due now; how many were moved.
-    std::function<Async<Result<std::size_t>>(RetrySelection)> retry;
-    /// Errc::not_found - no such message.
-    std::function<Async<Result<void>>(queue::MessageId)> remove;
+    /// Changes so many recipients as fit into one step; those that are gone meanwhile are passed over.
+    std::function<Async<Result<Changed>>(ChangeOrder)> change;
     /// A trace as JSON (security/trace.hpp) of what a delivery would do.
     std::function<Async<std::string>(Domain, security::MessageTls)> explain;
     /// One JSON object with a member "schema".

@@ -2,15 +2,21 @@
 
 #include <fmt/format.h>
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
+#include <unordered_set>
 
 #include "mta/admin/view.hpp"
+#include "queue/shape.hpp"
 
 namespace sealpost::admin {
 namespace {
 
 constexpr const char* metrics_content_type = "text/plain; version=0.0.4; charset=utf-8";
-constexpr std::size_t retry_page = 1000;  // rows that one request to retry may move
+constexpr std::size_t change_page = 500;  // recipients that one request may change: one job of the store
+constexpr std::size_t max_domains = 100'000;
+constexpr std::chrono::seconds longest_walk{20};
 
 tl::unexpected<Refusal> not_found(std::string error, std::string remedy) {
     return tl::unexpected<Refusal>(Refusal{404, std::move(error), std::move(remedy)});
@@ -53,18 +59,12 @@ Async<Answer> Handler::handle(Call call) {
     if (!request) co_return to_answer(request.error());
 
     Outcome<std::string> body;
-    if (const auto* message = std::get_if<RetryMessage>(&*request)) {
-        RetrySelection selection = message->id;
-        std::optional<std::string> no_next;
-        body = co_await retry(std::move(selection), std::move(no_next));
-    } else if (const auto* matching = std::get_if<RetryMatching>(&*request)) {
-        auto found = select(*matching);
-        if (found)
-            body = co_await retry(std::move(found->first), std::move(found->second));
-        else
-            body = tl::unexpected(found.error());
-    } else if (const auto* gone = std::get_if<RemoveMessage>(&*request)) {
-        body = co_await remove(gone->id);
+    if (const auto* counted = std::get_if<CountQueue>(&*request)) {
+        body = co_await count(*counted);
+    } else if (const auto* shaped = std::get_if<ShapeQueue>(&*request)) {
+        body = co_await shape(*shaped);
+    } else if (const auto* changed = std::get_if<ChangeQueue>(&*request)) {
+        body = co_await change(*changed);
     } else if (const auto* asked = std::get_if<Explain>(&*request)) {
         body = co_await backend_.explain(asked->domain, asked->message);
     } else {
@@ -77,40 +77,80 @@ Async<Answer> Handler::handle(Call call) {
     co_return answer;
 }
 
-Handler::Outcome<std::pair<RetrySelection, std::optional<std::string>>> Handler::select(
-    const RetryMatching& request) {
-    const auto from = reader();
-    if (!from) return tl::unexpected(from.error());
-    queue::ListFilter filter;
-    filter.domain = request.domain;
-    const auto page = checked((*from)->list(filter, request.after, retry_page));
-    if (!page) return tl::unexpected(page.error());
-    std::vector<queue::RecipientId> ids;
-    ids.reserve(page->rows.size());
-    for (const queue::RecipientRow& row : page->rows) ids.push_back(row.id);
-    std::optional<std::string> next;
-    if (page->next) next = to_cursor(*page->next);
-    return std::pair(RetrySelection(std::move(ids)), std::move(next));
-}
-
-Async<Handler::Outcome<std::string>> Handler::retry(RetrySelection selection,
-                                                    std::optional<std::string> next) {
-    const auto* const id = std::get_if<queue::MessageId>(&selection);
-    if (id != nullptr) {
-        // So that a wrong id is told apart from a message that has nothing waiting.
-        const Request known = ShowMessage{*id};
-        const auto there = read(known);
-        if (!there) co_return tl::unexpected(there.error());
+Async<Handler::Outcome<bool>> Handler::walk(queue::Filter filter,
+                                            std::function<void(const queue::FilterSubject&)> visit) {
+    const auto executor = co_await asio::this_coro::executor;
+    const auto end = std::chrono::steady_clock::now() + longest_walk;
+    const std::function<bool(const queue::FilterSubject&)> step =
+        [&visit](const queue::FilterSubject& subject) {
+            visit(subject);
+            return true;
+        };
+    std::optional<queue::RecipientId> after;
+    for (;;) {
+        const auto from = reader();  // each time: another request may have closed it meanwhile
+        if (!from) co_return tl::unexpected(from.error());
+        const auto next = checked((*from)->walk(filter, after, step));
+        if (!next) co_return tl::unexpected(next.error());
+        if (!*next) co_return true;
+        if (std::chrono::steady_clock::now() >= end) co_return false;
+        after = *next;
+        co_await asio::post(executor, asio::use_awaitable);
     }
-    const auto moved = co_await backend_.retry(std::move(selection));
-    if (!moved) co_return tl::unexpected(to_refusal(moved.error()));
-    co_return retried_json(*moved, next);
 }
 
-Async<Handler::Outcome<std::string>> Handler::remove(queue::MessageId id) {
-    const auto removed = co_await backend_.remove(id);
-    if (!removed) co_return tl::unexpected(to_refusal(removed.error()));
-    co_return removed_json(id);
+Async<Handler::Outcome<std::string>> Handler::count(CountQueue request) {
+    const auto from = reader();
+    if (!from) co_return tl::unexpected(from.error());
+    if (const auto known = (*from)->check_known(request.filter.ids); !known)
+        co_return tl::unexpected(to_refusal(known.error()));
+    QueueCount counted;
+    std::unordered_set<std::string> domains;
+    std::function<void(const queue::FilterSubject&)> visit = [&](const queue::FilterSubject& subject) {
+        ++counted.recipients;
+        if (!counted.last || counted.last->message != subject.id.message) ++counted.messages;
+        counted.last = subject.id;
+        if (domains.size() < max_domains) domains.emplace(subject.domain);
+    };
+    const auto complete = co_await walk(std::move(request.filter), std::move(visit));
+    if (!complete) co_return tl::unexpected(complete.error());
+    counted.complete = *complete;
+    counted.domains = domains.size();
+    co_return count_json(counted);
+}
+
+Async<Handler::Outcome<std::string>> Handler::shape(ShapeQueue request) {
+    const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    const ShapeBy by = request.by;
+    queue::Shape shape;
+    std::function<void(const queue::FilterSubject&)> visit = [&](const queue::FilterSubject& subject) {
+        if (by == ShapeBy::sender)
+            shape.add(queue::sender_domain(subject.sender), now - subject.received_at);
+        else
+            shape.add(subject.domain, now - subject.received_at);
+    };
+    const auto complete = co_await walk(std::move(request.filter), std::move(visit));
+    if (!complete) co_return tl::unexpected(complete.error());
+    co_return shape_json(shape.table(request.limit), by, *complete);
+}
+
+Async<Handler::Outcome<std::string>> Handler::change(ChangeQueue request) {
+    const auto from = reader();
+    if (!from) co_return tl::unexpected(from.error());
+    // Not for later pages: the first ones may have removed a message whole.
+    if (!request.after)
+        if (const auto known = (*from)->check_known(request.filter.ids); !known)
+            co_return tl::unexpected(to_refusal(known.error()));
+    auto page = checked((*from)->list(request.filter, request.after, change_page));
+    if (!page) co_return tl::unexpected(page.error());
+    Changed changed;
+    if (!page->rows.empty()) {
+        ChangeOrder order(request.change, std::move(page->rows), std::move(request.text));
+        const auto done = co_await backend_.change(std::move(order));
+        if (!done) co_return tl::unexpected(to_refusal(done.error()));
+        changed = *done;
+    }
+    co_return changed_json(request.change, changed, page->next);
 }
 
 Handler::Outcome<queue::Reader*> Handler::reader() {
@@ -136,8 +176,12 @@ Handler::Outcome<std::string> Handler::read(const Request& request) {
     if (!from) return tl::unexpected(from.error());
     queue::Reader& reader = **from;
 
-    if (const auto* list = std::get_if<ListQueue>(&request))
+    if (const auto* list = std::get_if<ListQueue>(&request)) {
+        if (!list->after)
+            if (const auto known = reader.check_known(list->filter.ids); !known)
+                return tl::unexpected(to_refusal(known.error()));
         return checked(reader.list(list->filter, list->after, list->limit)).map(page_json);
+    }
     if (const auto* message = std::get_if<ShowMessage>(&request))
         return checked(reader.show(message->id)).map(message_json);
     if (const auto* trace = std::get_if<ShowTrace>(&request)) {

@@ -2,9 +2,9 @@
 ///
 /// Owns     the Reader that it reads with. Single-threaded: the admin server's.
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "mta/admin/backend.hpp"
 #include "mta/admin/request.hpp"
@@ -30,12 +30,13 @@ private:
     using Outcome = tl::expected<T, Refusal>;
 
     [[nodiscard]] Outcome<std::string> read(const Request& request);
-    /// What one request to retry moves, and the cursor of the next.
-    [[nodiscard]] Outcome<std::pair<RetrySelection, std::optional<std::string>>> select(
-        const RetryMatching& request);
-    [[nodiscard]] Async<Outcome<std::string>> retry(RetrySelection selection,
-                                                    std::optional<std::string> next);
-    [[nodiscard]] Async<Outcome<std::string>> remove(queue::MessageId id);
+    [[nodiscard]] Async<Outcome<std::string>> count(CountQueue request);
+    [[nodiscard]] Async<Outcome<std::string>> shape(ShapeQueue request);
+    [[nodiscard]] Async<Outcome<std::string>> change(ChangeQueue request);
+    /// Shows all that match to `visit` in steps, between which others are answered. False: it ended early,
+    /// since a queue can be longer than anybody waits.
+    [[nodiscard]] Async<Outcome<bool>> walk(queue::Filter filter,
+                                            std::function<void(const queue::FilterSubject&)> visit);
     [[nodiscard]] Outcome<queue::Reader*> reader();
     template <class T>
     [[nodiscard]] Outcome<T> checked(Result<T> result);

@@ -4,14 +4,17 @@
 ///          with it, so that both sides cannot drift apart: parse_request(encode(r)) == r.
 /// Routes   GET    /v1/status
 ///          GET    /v1/metrics     Prometheus text, not JSON
-///          GET    /v1/queue?state=&domain=&sender=&held=1&after=&limit=
+///          GET    /v1/queue?FILTER&after=&limit=
+///          GET    /v1/queue/count?FILTER
+///          GET    /v1/queue/shape?FILTER&by=recipient|sender&limit=
 ///          GET    /v1/queue/ID
-///          POST   /v1/queue/retry    {"id":ID} | {"domain":D} | {"all":true}, the last two with "after"
-///          DELETE /v1/queue/ID
-///          GET    /v1/trace/ID
-///          GET    /v1/explain?domain=D&message=required|optional
-///          GET    /v1/report?day=YYYY-MM-DD&domain=D | ?day=YYYY-MM-DD&after=&limit=
-///          A list that is cut has a "next": give it as `after` for more.
+///          POST   /v1/queue/retry|hold|release|delete|bounce    FILTER as an object, with "after", "text";
+///          for
+///                 all mail "all":true. One page changes; the answer's "next" asks for the following page.
+///          FILTER is id= (several with commas), from=, to=, domain=, state=, before=, reason=, policy=,
+///          until= as queue/filter.hpp reads them. GET    /v1/trace/ID GET
+///          /v1/explain?domain=D&message=required|optional GET    /v1/report?day=YYYY-MM-DD&domain=D |
+///          ?day=YYYY-MM-DD&after=&limit= A list that is cut has a "next": give it as `after` for more.
 /// Errors   a Refusal: the HTTP status, what is wrong, what to do. Unknown, repeated or malformed parameters
 ///          are refused, never passed over.
 #pragma once
@@ -24,8 +27,10 @@
 
 #include "config/domain.hpp"
 #include "config/units.hpp"
+#include "mta/admin/queue_change.hpp"
+#include "queue/filter.hpp"
 #include "queue/message.hpp"
-#include "queue/reader.hpp"
+#include "queue/result_store.hpp"
 #include "security/message_tls.hpp"
 
 namespace sealpost::admin {
@@ -36,23 +41,28 @@ inline constexpr std::size_t default_page = 100;
 struct ShowStatus {};
 struct ShowMetrics {};
 struct ListQueue {
-    queue::ListFilter filter;
+    queue::Filter filter;
     std::optional<queue::RecipientId> after;
     std::size_t limit = default_page;
+};
+struct CountQueue {
+    queue::Filter filter;
+};
+enum class ShapeBy { recipient, sender };  ///< whose domains are counted
+struct ShapeQueue {
+    queue::Filter filter;
+    ShapeBy by = ShapeBy::recipient;
+    std::size_t limit = default_page;  ///< domains with a row of their own
 };
 struct ShowMessage {
     queue::MessageId id;
 };
-struct RetryMessage {
-    queue::MessageId id;
-};
-/// One page of recipients becomes due now; the answer's "next" asks for the following page.
-struct RetryMatching {
-    std::optional<std::string> domain;  ///< nullopt: all
+/// One page of recipients is changed.
+struct ChangeQueue {
+    QueueChange change = QueueChange::retry;
+    queue::Filter filter;
     std::optional<queue::RecipientId> after;
-};
-struct RemoveMessage {
-    queue::MessageId id;
+    std::string text;  ///< of a bounce: what its notice tells as the reason
 };
 struct ShowTrace {
     queue::MessageId id;
@@ -72,7 +82,7 @@ struct ShowReport {
     Domain domain;
 };
 
-using Request = std::variant<ShowStatus, ListQueue, ShowMessage, RetryMessage, RetryMatching, RemoveMessage,
+using Request = std::variant<ShowStatus, ListQueue, CountQueue, ShapeQueue, ShowMessage, ChangeQueue,
                              ShowTrace, Explain, ListReports, ShowReport, ShowMetrics>;
 
 /// A request as it stands in HTTP.
@@ -93,17 +103,8 @@ struct Refusal {
 [[nodiscard]] tl::expected<Request, Refusal> parse_request(const Call& call);
 [[nodiscard]] Call encode(const Request& request);
 
-/// "0123456789A.12": a place in the list of the queue.
-[[nodiscard]] std::string to_cursor(const queue::RecipientId& id);
-[[nodiscard]] std::optional<queue::RecipientId> parse_cursor(std::string_view text);
-
-[[nodiscard]] std::optional<queue::RecipientState> parse_state(std::string_view text);
-
 /// "2026-10-14", of the years 1970 to 9999.
 using sealpost::format_day;
 [[nodiscard]] std::optional<queue::Day> parse_day(std::string_view text);
-
-/// What a next-hop domain is called in the queue: A-labels in lower case, or an address literal as given.
-[[nodiscard]] std::optional<std::string> parse_destination(std::string_view text);
 
 }  // namespace sealpost::admin

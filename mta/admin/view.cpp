@@ -4,7 +4,6 @@
 
 #include <boost/json.hpp>
 
-#include "mta/admin/request.hpp"
 #include "security/remote_text.hpp"
 
 namespace sealpost::admin {
@@ -34,11 +33,14 @@ json::object row_object(const queue::RecipientRow& row) {
     out["next_attempt"] = format_time(row.next_attempt);
     if (row.last_attempt) out["last_attempt"] = format_time(*row.last_attempt);
     out["attempts"] = row.attempts;
+    if (row.attempting) out["attempting"] = true;
     if (row.interrupted > 0) out["interrupted"] = row.interrupted;
     set_text(out, "host", row.last_host);
     set_text(out, "status", row.last_status);
     set_text(out, "reply", row.last_reply);
     set_text(out, "held", row.held_reason);
+    set_text(out, "orcpt", row.recipient.orcpt);
+    set_text(out, "notify", row.recipient.notify);
     return out;
 }
 
@@ -52,6 +54,13 @@ json::array rows_array(const std::vector<queue::RecipientRow>& rows) {
     json::array out;
     out.reserve(rows.size());
     for (const queue::RecipientRow& row : rows) out.emplace_back(row_object(row));
+    return out;
+}
+
+json::object shape_row(const queue::Shape::Row& row) {
+    json::object out;
+    out["recipients"] = row.total;
+    out["ages"] = json::array(row.counts.begin(), row.counts.end());
     return out;
 }
 
@@ -69,7 +78,7 @@ std::optional<int> two_digits(std::string_view text, std::size_t at, int limit) 
 std::string page_json(const queue::Page& page) {
     json::object out = document();
     out["rows"] = rows_array(page.rows);
-    if (page.next) out["next"] = to_cursor(*page.next);
+    if (page.next) out["next"] = queue::to_cursor(*page.next);
     return json::serialize(out);
 }
 
@@ -122,16 +131,43 @@ std::string domains_json(const std::vector<Domain>& domains, bool more) {
     return json::serialize(out);
 }
 
-std::string retried_json(std::size_t count, const std::optional<std::string>& next) {
+std::string count_json(const QueueCount& count) {
     json::object out = document();
-    out["retried"] = count;
-    if (next) out["next"] = *next;
+    out["messages"] = count.messages;
+    out["recipients"] = count.recipients;
+    out["domains"] = count.domains;
+    if (count.last) out["last"] = queue::to_cursor(*count.last);
+    out["complete"] = count.complete;
     return json::serialize(out);
 }
 
-std::string removed_json(queue::MessageId id) {
+std::string shape_json(const queue::Shape::Table& table, ShapeBy by, bool complete) {
     json::object out = document();
-    out["removed"] = id.str();
+    out["by"] = by == ShapeBy::sender ? "sender" : "recipient";
+    out["columns"] = {"5m", "10m", "20m", "40m", "80m", "160m", "320m", "640m", "1280m", "older"};
+    out["total"] = shape_row(table.total);
+    json::array rows;
+    rows.reserve(table.rows.size());
+    for (const queue::Shape::Row& row : table.rows) {
+        json::object one = shape_row(row);
+        one["domain"] = text(row.domain);
+        rows.emplace_back(std::move(one));
+    }
+    out["rows"] = std::move(rows);
+    if (table.others.total > 0) out["others"] = shape_row(table.others);
+    out["complete"] = complete;
+    return json::serialize(out);
+}
+
+std::string changed_json(QueueChange change, const Changed& changed,
+                         const std::optional<queue::RecipientId>& next) {
+    json::object out = document();
+    out["change"] = json::string(to_string(change));
+    out["recipients"] = changed.recipients;
+    out["messages_gone"] = changed.messages;
+    out["notices"] = changed.notices;
+    out["left_alone"] = changed.left_alone;
+    if (next) out["next"] = queue::to_cursor(*next);
     return json::serialize(out);
 }
 

@@ -7,13 +7,13 @@
 #include <functional>
 #include <sstream>
 
+#include "mta/cli/queue_options.hpp"
 #include "mta/cli/version.hpp"
+#include "mta/cli/words.hpp"
 #include "security/remote_text.hpp"
 
 namespace sealpost::cli {
 namespace {
-
-constexpr std::size_t max_listed = 100'000;
 
 constexpr const char* footer =
     "Exit codes: 0 done, 64 wrong command line, 65 refused by the daemon or found to be invalid,\n"
@@ -23,73 +23,13 @@ constexpr const char* footer =
 constexpr const char* command_footer =
     "Options of every command: -c FILE, --socket PATH; see `sealpost --help`";
 
-/// What was written, before it is understood.
-struct Words {
-    std::string id, domain, sender, state, after, day, file;
-    std::vector<std::string> records;
-    std::size_t limit = QueueList{}.limit;
-    bool held = false, all = false, requiretls = false, tls_optional = false, origin = false, check = false;
-};
-
-struct Wrong {
-    std::string why;
-};
-template <class T>
-using Understood = tl::expected<T, Wrong>;
-
-tl::unexpected<Wrong> wrong(std::string_view option, std::string_view value, std::string_view allowed) {
-    return tl::unexpected<Wrong>(
-        Wrong{fmt::format("{}: '{}' is not {}", option, security::printable(value), allowed)});
-}
-
-Understood<queue::MessageId> read_id(const std::string& text) {
-    const auto id = queue::MessageId::parse(text);
-    if (!id) return wrong("ID", text, "a queue id as `sealpost queue list` shows it");
-    return *id;
-}
-
 template <class ById>
 Understood<Command> by_id(const CLI::App&, const Words& words) {
     return read_id(words.id).map([](queue::MessageId id) -> Command { return ById{id}; });
 }
 
-Understood<Command> queue_list(const CLI::App& app, const Words& words) {
-    QueueList out;
-    out.limit = words.limit;
-    out.filter.held_only = words.held;
-    if (app.count("--domain") > 0) {
-        out.filter.domain = admin::parse_destination(words.domain);
-        if (!out.filter.domain) return wrong("--domain", words.domain, "a domain or an address literal");
-    }
-    if (app.count("--sender") > 0) out.filter.sender = words.sender == "<>" ? std::string() : words.sender;
-    if (app.count("--state") > 0) {
-        out.filter.state = admin::parse_state(words.state);
-        if (!out.filter.state) return wrong("--state", words.state, "queued, active, parked or frozen");
-    }
-    if (app.count("--after") > 0) {
-        out.after = admin::parse_cursor(words.after);
-        if (!out.after) return wrong("--after", words.after, "the 'next' of an earlier list");
-    }
-    return out;
-}
-
-Understood<Command> queue_retry(const CLI::App& app, const Words& words) {
-    if (app.count("ID") + app.count("--domain") + app.count("--all") != 1)
-        return tl::unexpected<Wrong>(Wrong{"queue retry: give one of ID, --domain D and --all"});
-    if (app.count("ID") > 0)
-        return read_id(words.id).map(
-            [](queue::MessageId id) -> Command { return QueueRetry{admin::RetryMessage{id}}; });
-    admin::RetryMatching matching;
-    if (app.count("--domain") > 0) {
-        matching.domain = admin::parse_destination(words.domain);
-        if (!matching.domain) return wrong("--domain", words.domain, "a domain or an address literal");
-    }
-    return QueueRetry{matching};
-}
-
-Understood<Command> report_build(const CLI::App& app, const Words& words,
-                                 std::chrono::system_clock::time_point now) {
-    const queue::Day today = std::chrono::floor<std::chrono::days>(now);
+Understood<Command> report_build(const CLI::App& app, const Words& words) {
+    const queue::Day today = std::chrono::floor<std::chrono::days>(words.now);
     std::optional<queue::Day> day;
     if (words.day == "today")
         day = today;
@@ -133,7 +73,8 @@ Understood<Command> sts_lint(const CLI::App& app, const Words& words) {
 /// Builds the tree of commands; `command` understands the words of the one that was given.
 class Parser {
 public:
-    explicit Parser(std::chrono::system_clock::time_point now) : now_(now) {
+    explicit Parser(std::chrono::system_clock::time_point now) {
+        words_.now = now;
         app_.fallthrough();             // the global options may stand after the command, too
         app_.require_subcommand(0, 1);  // none at all is told by us: CLI11 would not name a misspelt one
         app_.set_version_flag("--version", fmt::format("sealpost {}", version()));
@@ -233,35 +174,37 @@ private:
 
         CLI::App* const list =
             add(*queue, "list", "List recipients that wait, oldest message first", queue_list);
-        add_domain(list, "Only recipients of this domain");
-        list->add_option("--sender", words_.sender, "Only mail of this sender; '<>' for bounces")
-            ->type_name("ADDRESS");
-        list->add_option("--state", words_.state, "Only those that are queued, active, parked or frozen")
-            ->type_name("STATE");
-        list->add_flag("--held", words_.held, "Only mail that a security policy holds back");
-        list->add_option("--limit", words_.limit,
-                         fmt::format("At most so many: 1 to {}, default {}", max_listed, words_.limit))
-            ->type_name("N")
-            ->check(CLI::Range(std::size_t{1}, max_listed).description(""));
-        list->add_option("--after", words_.after, "Go on where an earlier list ended (its 'next')")
-            ->type_name("CURSOR");
-        add_json(list);
+        add_filter(*list, words_);
+        add_list_options(*list, words_);
+        list->add_flag("--json", line_.json, "Print JSON, one recipient a line");
+
+        CLI::App* const shape =
+            add(*queue, "shape", "Count recipients by domain and by how long they wait", queue_shape);
+        add_filter(*shape, words_, false);
+        add_shape_options(*shape, words_);
+        add_json(shape);
 
         CLI::App* const show = add(*queue, "show", "Show one message and its recipients", by_id<QueueShow>);
         add_id(show)->required();
         add_json(show);
 
-        CLI::App* const retry =
-            add(*queue, "retry", "Try again now what waits for a later attempt", queue_retry);
-        add_id(retry);
-        add_domain(retry, "All mail to this domain");
-        retry->add_flag("--all", words_.all, "All mail");
-        add_json(retry);
+        add_change<QueueChange::retry>(*queue, "Try again now what waits for a later attempt");
+        add_change<QueueChange::hold>(
+            *queue, "Neither try nor give up until released; what is being sent now goes on");
+        add_change<QueueChange::release>(*queue, "Release what was put on hold");
+        add_change<QueueChange::remove>(
+            *queue, "Delete mail; senders are not told, and what is being sent now may arrive");
+        add_change<QueueChange::bounce>(*queue, "Give mail up and tell its senders");
+    }
 
-        CLI::App* const gone =
-            add(*queue, "delete", "Delete a message; its sender is not told", by_id<QueueDelete>);
-        add_id(gone)->required();
-        add_json(gone);
+    template <QueueChange change>
+    void add_change(CLI::App& queue, const char* what) {
+        CLI::App* const app =
+            add(queue, std::string(to_string(change)).c_str(), what,
+                [](const CLI::App& given, const Words& words) { return queue_alter(given, words, change); });
+        add_filter(*app, words_);
+        add_change_options(*app, words_, change);
+        add_json(app);
     }
 
     /// Commands that need neither configuration nor daemon. Their answers are for programs as they are.
@@ -324,9 +267,7 @@ private:
         CLI::App* const report = app_.add_subcommand("report", "TLS reports (RFC 8460)");
         report->require_subcommand(0, 1);
         CLI::App* const build =
-            report->add_subcommand("build", "Print the TLS reports of a day, one JSON document a line");
-        build->callback(
-            [this, build] { understand_ = [this, build] { return report_build(*build, words_, now_); }; });
+            add(*report, "build", "Print the TLS reports of a day, one JSON document a line", report_build);
         build->add_option("--day", words_.day, "YYYY-MM-DD, 'today' or 'yesterday' (UTC)")
             ->type_name("DAY")
             ->required();
@@ -343,7 +284,6 @@ private:
 
     CLI::App app_{"Sealpost sends mail over channels whose security is decided, enforced and recorded.",
                   "sealpost"};
-    std::chrono::system_clock::time_point now_;
     CommandLine line_;
     std::string socket_;
     Words words_;
@@ -351,6 +291,17 @@ private:
 };
 
 }  // namespace
+
+tl::unexpected<Wrong> wrong(std::string_view option, std::string_view value, std::string_view allowed) {
+    return tl::unexpected<Wrong>(
+        Wrong{fmt::format("{}: '{}' is not {}", option, security::printable(value), allowed)});
+}
+
+Understood<queue::MessageId> read_id(const std::string& text) {
+    const auto id = queue::MessageId::parse(text);
+    if (!id) return wrong("ID", text, "a queue id as `sealpost queue list` shows it");
+    return *id;
+}
 
 tl::expected<CommandLine, Ended> parse_command_line(const std::vector<std::string>& arguments,
                                                     std::chrono::system_clock::time_point now) {

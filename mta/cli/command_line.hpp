@@ -24,18 +24,21 @@ struct ConfigShow {
     bool with_origin = false;
 };
 struct QueueList {
-    queue::ListFilter filter;
+    queue::Filter filter;
     std::optional<queue::RecipientId> after;
     std::size_t limit = 1000;
 };
 struct QueueShow {
     queue::MessageId id;
 };
-struct QueueRetry {
-    std::variant<admin::RetryMessage, admin::RetryMatching> what;
+struct QueueShape {
+    admin::ShapeQueue request;
 };
-struct QueueDelete {
-    queue::MessageId id;
+/// retry, hold, release, delete, bounce.
+struct QueueAlter {
+    admin::ChangeQueue request;
+    bool yes = false;  ///< without a question
+    bool dry_run = false;
 };
 struct Trace {
     queue::MessageId id;
@@ -66,7 +69,7 @@ struct Metrics {};
 struct Version {};
 
 using Command =
-    std::variant<Serve, ConfigCheck, ConfigShow, QueueList, QueueShow, QueueRetry, QueueDelete, Trace,
+    std::variant<Serve, ConfigCheck, ConfigShow, QueueList, QueueShow, QueueShape, QueueAlter, Trace,
                  ReportBuild, Explain, PolicyTest, StsLint, TlsaDecode, Status, Metrics, Version>;
 
 struct CommandLine {

@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <boost/json.hpp>
 
-#include "mta/admin/view.hpp"
 #include "mta/cli/render.hpp"
 #include "security/trace.hpp"
 
@@ -46,19 +44,6 @@ ExitCode exit_code(unsigned http_status) {
     }
 }
 
-std::optional<std::string> string_at(const json::object& object, std::string_view name) {
-    const json::value* const value = object.if_contains(json::string_view(name.data(), name.size()));
-    const json::string* const string = value == nullptr ? nullptr : value->if_string();
-    if (string == nullptr) return std::nullopt;
-    return std::string(string->data(), string->size());
-}
-
-json::array take_array(json::object& object, std::string_view name) {
-    json::value* const value = object.if_contains(json::string_view(name.data(), name.size()));
-    json::array* const array = value == nullptr ? nullptr : value->if_array();
-    return array == nullptr ? json::array() : std::move(*array);
-}
-
 }  // namespace
 
 void complain(const Streams& streams, std::string_view what) {
@@ -94,89 +79,6 @@ Remote::Outcome<json::object> Remote::ask_object(const admin::Request& request) 
     if (object) return std::move(*object);
     complain(streams_, object.error().text);
     return tl::unexpected(exit_code(object.error().code));
-}
-
-ExitCode Remote::run(const QueueList& command) {
-    admin::ListQueue request{command.filter, command.after, 0};
-    json::array all;
-    std::size_t shown = 0;
-    std::optional<std::string> next;
-    do {
-        request.limit = std::min(command.limit - shown, admin::max_page);
-        auto answer = ask_object(request);
-        if (!answer) return answer.error();
-        json::array rows = take_array(*answer, "rows");
-        if (!json_ && shown == 0 && !rows.empty()) print(queue_table_head());
-        shown += std::min(rows.size(), command.limit - shown);
-        if (json_)
-            std::move(rows.begin(), rows.end(), std::back_inserter(all));
-        else
-            print(render_rows(rows, now_));
-        next = string_at(*answer, "next");
-        request.after = next ? admin::parse_cursor(*next) : std::nullopt;
-    } while (shown < command.limit && request.after);
-
-    if (json_) {
-        json::object out;
-        out["schema"] = admin::schema;
-        out["rows"] = std::move(all);
-        if (next) out["next"] = *next;
-        print_line(out);
-        return ExitCode::ok;
-    }
-    if (shown == 0) print("nothing is queued that matches\n");
-    if (next) complain(streams_, fmt::format("there is more: --limit N, or --after {}", *next));
-    return ExitCode::ok;
-}
-
-ExitCode Remote::run(const QueueShow& command) {
-    const auto message = ask_object(admin::ShowMessage{command.id});
-    if (!message) return message.error();
-    if (json_)
-        print_line(*message);
-    else
-        print(render_message(*message, now_));
-    return ExitCode::ok;
-}
-
-ExitCode Remote::run(const QueueRetry& command) {
-    std::uint64_t retried = 0;
-    std::optional<admin::Request> request =
-        std::visit([](const auto& what) -> admin::Request { return what; }, command.what);
-    while (request) {
-        const auto answer = ask_object(*request);
-        if (!answer) return answer.error();
-        if (const json::value* count = answer->if_contains("retried")) {
-            boost::system::error_code ec;
-            retried += count->to_number<std::uint64_t>(ec);
-        }
-        const auto next = string_at(*answer, "next");
-        const auto after = next ? admin::parse_cursor(*next) : std::nullopt;
-        auto* const matching = std::get_if<admin::RetryMatching>(&*request);
-        if (matching != nullptr && after)
-            matching->after = after;
-        else
-            request.reset();
-    }
-    if (json_) {
-        json::object out;
-        out["schema"] = admin::schema;
-        out["retried"] = retried;
-        print_line(out);
-    } else {
-        print(fmt::format("{} {} due now\n", retried, retried == 1 ? "recipient is" : "recipients are"));
-    }
-    return ExitCode::ok;
-}
-
-ExitCode Remote::run(const QueueDelete& command) {
-    const auto answer = ask_object(admin::RemoveMessage{command.id});
-    if (!answer) return answer.error();
-    if (json_)
-        print_line(*answer);
-    else
-        print(fmt::format("{} is deleted\n", command.id));
-    return ExitCode::ok;
 }
 
 ExitCode Remote::run(const Trace& command) {

@@ -32,14 +32,6 @@ std::optional<queue::Time> time_at(const json::object& object, std::string_view 
     return admin::parse_time(text_at(object, name));
 }
 
-std::uint64_t count_at(const json::object& object, std::string_view name) {
-    const json::value* const value = object.if_contains(json::string_view(name.data(), name.size()));
-    if (value == nullptr) return 0;
-    boost::system::error_code ec;
-    const auto count = value->to_number<std::uint64_t>(ec);
-    return ec ? 0 : count;
-}
-
 const json::array& array_at(const json::object& object, std::string_view name) {
     static const json::array none;
     const json::value* const value = object.if_contains(json::string_view(name.data(), name.size()));
@@ -59,7 +51,7 @@ std::string state_text(const json::object& row) {
 
 std::string next_text(const json::object& row, queue::Time now) {
     const std::string state = text_at(row, "state");
-    if (state == "active" || state == "frozen") return "-";
+    if (state == "active" || state == "frozen" || state == "on-hold") return "-";
     const auto next = time_at(row, "next_attempt");
     if (!next) return "?";
     return *next <= now ? "now" : render_duration(*next - now);
@@ -69,6 +61,26 @@ std::string reason_text(const json::object& row) {
     for (const std::string_view name : {"held", "reply"})
         if (std::string text = text_at(row, name); !text.empty()) return text;
     return "-";
+}
+
+/// Members of a recipient that are rare, each a sentence.
+std::string notes_text(const json::object& row) {
+    std::string out;
+    const auto add = [&out](const std::string& note) { out += (out.empty() ? "" : "; ") + note; };
+    if (text_at(row, "state") == "on-hold")
+        add("an administrator put it on hold; `sealpost queue release` lets it go on");
+    if (text_at(row, "attempting") == "true") add("an attempt runs now");
+    if (const auto times = count_at(row, "interrupted"); times > 0)
+        add(fmt::format(
+            "{} cut off by the end of the daemon: possibly a duplicate",
+            times == 1 ? std::string("one attempt was") : fmt::format("{} attempts were", times)));
+    return out;
+}
+
+std::string shape_line(std::string_view name, const json::object& row) {
+    std::string out = fmt::format("{:>30} {:>7}", name, count_at(row, "recipients"));
+    for (const json::value& value : array_at(row, "ages")) out += fmt::format(" {:>6}", text_of(value));
+    return out + '\n';
 }
 
 std::string age_text(const json::object& row, queue::Time now) {
@@ -135,6 +147,27 @@ std::string tls_text(const std::string& tag) {
 
 }  // namespace
 
+std::optional<std::string> string_at(const json::object& object, std::string_view name) {
+    const json::value* const value = object.if_contains(json::string_view(name.data(), name.size()));
+    const json::string* const string = value == nullptr ? nullptr : value->if_string();
+    if (string == nullptr) return std::nullopt;
+    return std::string(string->data(), string->size());
+}
+
+std::uint64_t count_at(const json::object& object, std::string_view name) {
+    const json::value* const value = object.if_contains(json::string_view(name.data(), name.size()));
+    if (value == nullptr) return 0;
+    boost::system::error_code ec;
+    const auto count = value->to_number<std::uint64_t>(ec);
+    return ec ? 0 : count;
+}
+
+json::array take_array(json::object& object, std::string_view name) {
+    json::value* const value = object.if_contains(json::string_view(name.data(), name.size()));
+    json::array* const array = value == nullptr ? nullptr : value->if_array();
+    return array == nullptr ? json::array() : std::move(*array);
+}
+
 Result<json::object> parse_answer(std::string_view body) {
     auto value = parse_json(body);
     if (!value) return tl::unexpected(value.error());
@@ -187,6 +220,8 @@ std::string render_message(const json::object& message, queue::Time now) {
         client += fmt::format(" ({})", helo);
     add_line(out, "from client", client);
     add_line(out, "protocol", text_at(message, "protocol"));
+    add_line(out, "body",
+             text_at(message, "body") + (text_at(message, "smtputf8") == "true" ? " SMTPUTF8" : ""));
     add_line(out, "tls", tls_text(text_at(message, "tls")));
     add_line(out, "frozen", text_at(message, "frozen"));
     add_line(out, "attempts", text_at(message, "attempts"));
@@ -202,10 +237,31 @@ std::string render_message(const json::object& message, queue::Time now) {
         add_line(out, "last try", text_at(*row, "last_attempt"));
         add_line(out, "last host", text_at(*row, "host"));
         add_line(out, "held by", text_at(*row, "held"));
+        add_line(out, "orcpt", text_at(*row, "orcpt"));
+        add_line(out, "notify", text_at(*row, "notify"));
+        add_line(out, "note", notes_text(*row));
         add_line(out, "last words",
                  fmt::format("{}{}{}", text_at(*row, "status"), row->contains("status") ? " " : "",
                              text_at(*row, "reply")));
     }
+    return out;
+}
+
+std::string render_shape(const json::object& shape) {
+    std::string out = fmt::format("{:>30} {:>7}", "", "T");
+    for (const json::value& column : array_at(shape, "columns"))
+        out += fmt::format(" {:>6}", text_of(column));
+    out += '\n';
+    const auto add = [&](std::string_view member) {
+        const json::value* const value = shape.if_contains(json::string_view(member.data(), member.size()));
+        const json::object* const row = value == nullptr ? nullptr : value->if_object();
+        if (row != nullptr) out += shape_line(member == "total" ? "TOTAL" : "others", *row);
+    };
+    add("total");
+    for (const json::value& value : array_at(shape, "rows"))
+        if (const json::object* const row = value.if_object())
+            out += shape_line(text_at(*row, "domain"), *row);
+    add("others");
     return out;
 }
 

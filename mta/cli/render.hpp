@@ -6,6 +6,7 @@
 #include <boost/json/value.hpp>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,10 +20,18 @@ namespace sealpost::cli {
 /// "what is wrong; what to do", from the body of a refusal.
 [[nodiscard]] std::string render_refusal(unsigned status, std::string_view body);
 
+/// Members of an answer, which is input like any other: nullopt, or none, where one is missing or of another
+/// type.
+[[nodiscard]] std::optional<std::string> string_at(const boost::json::object& object, std::string_view name);
+[[nodiscard]] std::uint64_t count_at(const boost::json::object& object, std::string_view name);
+[[nodiscard]] boost::json::array take_array(boost::json::object& object, std::string_view name);
+
 /// The table of `queue list`: its head, and lines for rows of a page.
 [[nodiscard]] std::string queue_table_head();
 [[nodiscard]] std::string render_rows(const boost::json::array& rows, queue::Time now);
 [[nodiscard]] std::string render_message(const boost::json::object& message, queue::Time now);
+/// The table of `queue shape`: a line for each domain, a column for each age.
+[[nodiscard]] std::string render_shape(const boost::json::object& shape);
 /// All attempts in the words of security::render_trace.
 [[nodiscard]] std::string render_attempts(const boost::json::object& trace);
 /// Any object as "name: value" lines, members of inner objects as "outer.inner".

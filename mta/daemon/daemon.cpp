@@ -22,6 +22,7 @@
 #include "mta/daemon/dispatcher.hpp"
 #include "mta/daemon/log.hpp"
 #include "mta/daemon/prepare.hpp"
+#include "mta/daemon/queue_admin.hpp"
 #include "mta/daemon/rule_files.hpp"
 #include "mta/daemon/store_thread.hpp"
 #include "mta/daemon/worker.hpp"
@@ -73,7 +74,9 @@ public:
                  resolver::TrustFile(settings_.daemon.state_directory)),
           sts_(io_.get_executor(), tasks_, resolver_, store_, settings_.mta_sts,
                PolicyFetcher(resolver_, settings_.mta_sts, tls_, std::move(checked.sts_trusted))),
-          listener_(listener_context(std::move(checked.listener_tls)), sockets) {}
+          listener_(listener_context(std::move(checked.listener_tls)), sockets),
+          queue_admin_({&store_, &ids_, hostname_.str(), &settings_.queue, [this] { dispatcher_->end_rests(); }}) {
+    }
 
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
@@ -198,16 +201,14 @@ private:
 
     AdminBackend backend() {
         AdminBackend backend{.open_reader = {},
-                             .retry = {},
-                             .remove = {},
+                             .change = {},
                              .explain = {},
                              .status_json = {},
                              .metrics_text = {},
                              .hostname = hostname_,
                              .reports = settings_.reports};
         backend.open_reader = [this] { return queue::Reader::open(settings_.daemon.state_directory); };
-        backend.retry = [this](RetrySelection selection) { return retry(std::move(selection)); };
-        backend.remove = [this](queue::MessageId id) { return remove(id); };
+        backend.change = [this](ChangeOrder order) { return queue_admin_.change(std::move(order)); };
         backend.explain = [this](Domain domain, security::MessageTls message) {
             return explain_here(std::move(domain), message);
         };
@@ -225,29 +226,6 @@ private:
         context.rules = rules();
         const security::AttemptTrace trace = co_await explain(std::move(context), std::move(domain), message);
         co_return security::to_json(trace);
-    }
-
-    Async<Result<std::size_t>> retry(RetrySelection selection) {
-        const queue::Time now = wall_clock();
-        std::function<Result<std::size_t>(queue::Store&)> work = [selection, now](queue::Store& store) {
-            if (const auto* id = std::get_if<queue::MessageId>(&selection)) return store.retry_now(*id, now);
-            return store.retry_now(std::get<std::vector<queue::RecipientId>>(selection), now);
-        };
-        Result<std::size_t> count = co_await store_.run(std::move(work));
-        dispatcher_->end_rests();
-        co_return count;
-    }
-
-    Async<Result<void>> remove(queue::MessageId id) {
-        std::function<Result<int>(queue::Store&)> work = [id](queue::Store& store) -> Result<int> {
-            const Result<void> removed = store.remove(id);
-            if (!removed) return tl::unexpected(removed.error());
-            return 0;
-        };
-        const Result<int> removed = co_await store_.run(std::move(work));
-        if (!removed) co_return tl::unexpected(removed.error());
-        log_line("qmgr", fmt::format("{}: removed by the administrator", id.str()));
-        co_return Result<void>();
     }
 
     /// Called on the admin thread: reads only what is atomic or constant, or asks our own thread.
@@ -391,6 +369,7 @@ private:
     std::vector<std::unique_ptr<Worker>> workers_;
     std::optional<Dispatcher> dispatcher_;
     Listener listener_;
+    QueueAdmin queue_admin_;
     std::optional<AdminServer> admin_;
 };
 

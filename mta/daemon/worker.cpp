@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "mta/daemon/clock.hpp"
 #include "mta/daemon/log.hpp"
 #include "queue/retry.hpp"
@@ -174,9 +176,10 @@ Async<void> Worker::deliver_next(queue::Delivery delivery, Course& course) {
 
 /// Null: there is nothing to deliver. What ended before is on disk then, and so is the marker that this
 /// attempt begins: a peer that crashes us is recognised afterwards.
-Async<Worker::Message> Worker::load(queue::Delivery delivery, Course& course) {
+Async<Worker::Message> Worker::load(queue::Delivery& delivery, Course& course) {
     struct Loaded {
         std::optional<queue::Settled> settled;
+        std::vector<queue::RecipientId> leased;
         std::optional<FromStore> message;
     };
     const std::vector<queue::RecipientId> ids = ids_of(delivery);
@@ -192,9 +195,10 @@ Async<Worker::Message> Worker::load(queue::Delivery delivery, Course& course) {
             if (!settled) return tl::unexpected(settled.error());
             out.settled = *settled;
         }
-        if (const Result<void> marked = store.begin_attempt(ids); !marked)
-            return tl::unexpected(marked.error());
-        if (in_memory) return out;
+        auto leased = store.begin_attempt(ids);
+        if (!leased) return tl::unexpected(leased.error());
+        out.leased = std::move(*leased);
+        if (in_memory || out.leased.empty()) return out;
         Result<FromStore> loaded = store.load_message(id);
         // Removed by the administrator meanwhile: no reason to lose what ended before.
         if (!loaded && loaded.error().code != Errc::not_found) return tl::unexpected(loaded.error());
@@ -205,7 +209,7 @@ Async<Worker::Message> Worker::load(queue::Delivery delivery, Course& course) {
     if (!loaded && before) {
         // Whose fault it is shows when each is done alone.
         co_await settle(course);
-        co_return co_await load(std::move(delivery), course);
+        co_return co_await load(delivery, course);
     }
     if (!loaded) {
         spdlog::error("{}: cannot be loaded: {}", id.str(), loaded.error().text);
@@ -213,6 +217,11 @@ Async<Worker::Message> Worker::load(queue::Delivery delivery, Course& course) {
         co_return nullptr;
     }
     if (loaded->settled) settled(course, *loaded->settled);
+    // Put on hold or removed since they were leased.
+    std::erase_if(delivery.recipients, [&loaded](const queue::DueRecipient& due) {
+        return std::find(loaded->leased.begin(), loaded->leased.end(), due.id) == loaded->leased.end();
+    });
+    if (delivery.recipients.empty()) co_return nullptr;
     if (in_memory) co_return delivery.in_memory;
     if (!loaded->message) co_return nullptr;
     if (const auto* frozen = std::get_if<queue::Frozen>(&*loaded->message)) {

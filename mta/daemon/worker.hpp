@@ -84,7 +84,7 @@ private:
     Worker(WorkerContext context, TlsClient tls);
     [[nodiscard]] Async<void> run(queue::Run run, Finished finished);
     [[nodiscard]] Async<void> deliver_next(queue::Delivery delivery, Course& course);
-    [[nodiscard]] Async<Message> load(queue::Delivery delivery, Course& course);
+    [[nodiscard]] Async<Message> load(queue::Delivery& delivery, Course& course);
     [[nodiscard]] Async<void> give_back(std::vector<queue::RecipientId> ids);
     [[nodiscard]] Async<void> settle(Course& course);
     void settled(Course& course, const queue::Settled& settled);

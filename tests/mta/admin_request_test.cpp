@@ -30,21 +30,31 @@ Refusal refused(const Call& call) {
 
 TEST_SUITE("mta/admin/request") {
     TEST_CASE("what a client encodes the server reads as the same request") {
-        ListQueue full;
-        full.filter.state = queue::RecipientState::parked;
-        full.filter.domain = "[IPv6:2001:db8::1]";
-        full.filter.sender = "a+b&c=d%e f\xC3\xA4@example.org";
-        full.filter.held_only = true;
-        full.after = queue::RecipientId{id, 7};
-        full.limit = 1000;
-        ListQueue null_sender;
-        null_sender.filter.sender = "";
+        queue::Filter filter;
+        const queue::Time now{std::chrono::days(20'000)};
+        for (const auto& [key, value] :
+             std::vector<std::pair<const char*, std::string>>{{"id", id.str()},
+                                                              {"from", "a+b&c=d%e f\xC3\xA4@example.org"},
+                                                              {"to", "*@example.net"},
+                                                              {"domain", "[IPv6:2001:db8::1]"},
+                                                              {"state", "parked"},
+                                                              {"age", ">2h"},
+                                                              {"reason", "a \"b\" & c"},
+                                                              {"policy", "dane-*"},
+                                                              {"until", queue::to_cursor({id, 9})}})
+            REQUIRE(queue::set_filter(filter, key, value, now));
+        const ListQueue full{filter, queue::RecipientId{id, 7}, 1000};
+        queue::Filter null_sender;
+        null_sender.from = "";
+        const ChangeQueue bounce{QueueChange::bounce, filter, full.after, "because"};
         const queue::Day day = parse_day("2026-10-14").value();
         for (const Request& request :
              {Request(ShowStatus{}), Request(ShowMetrics{}), Request(ListQueue{}), Request(full),
-              Request(null_sender), Request(ShowMessage{id}), Request(RetryMessage{id}),
-              Request(RetryMatching{}), Request(RetryMatching{"example.org", full.after}),
-              Request(RemoveMessage{id}), Request(ShowTrace{id}), Request(ListReports{day, "example.org", 5}),
+              Request(ListQueue{null_sender, {}, 5}), Request(CountQueue{}), Request(CountQueue{filter}),
+              Request(ShapeQueue{}), Request(ShapeQueue{filter, ShapeBy::sender, 7}),
+              Request(ShowMessage{id}), Request(ChangeQueue{}),
+              Request(ChangeQueue{QueueChange::hold, null_sender, full.after, {}}), Request(bounce),
+              Request(ShowTrace{id}), Request(ListReports{day, "example.org", 5}),
               Request(ShowReport{day, example})}) {
             const Request again = parsed(encode(request));
             CHECK(again.index() == request.index());
@@ -52,18 +62,24 @@ TEST_SUITE("mta/admin/request") {
         }
         const Request read = parsed(encode(full));
         const auto& list = std::get<ListQueue>(read);
-        CHECK(list.filter.sender == full.filter.sender);
-        CHECK(list.filter.domain == full.filter.domain);
-        CHECK(list.filter.state == full.filter.state);
+        CHECK(list.filter == filter);
         CHECK(list.after == full.after);
         CHECK(list.limit == 1000);
+        const Request changed = parsed(encode(bounce));
+        CHECK(std::get<ChangeQueue>(changed).filter == filter);
+        CHECK(std::get<ChangeQueue>(changed).text == "because");
     }
 
     TEST_CASE("unknown repeated or malformed parameters are refused") {
         for (const char* target : {"/v1/queue?colour=red",
-                                   "/v1/queue?held=1&held=1",
-                                   "/v1/queue?held=0",
-                                   "/v1/queue?held",
+                                   "/v1/queue?state=queued&state=queued",
+                                   "/v1/queue?state",
+                                   "/v1/queue?age=2h",
+                                   "/v1/queue?id=short",
+                                   "/v1/queue?id=00000000001,",
+                                   "/v1/queue/count?limit=1",
+                                   "/v1/queue/shape?by=colour",
+                                   "/v1/queue/shape?limit=1001",
                                    "/v1/queue?limit=0",
                                    "/v1/queue?limit=1001",
                                    "/v1/queue?limit=-1",
@@ -72,8 +88,8 @@ TEST_SUITE("mta/admin/request") {
                                    "/v1/queue?state=sleepy",
                                    "/v1/queue?domain=a..b",
                                    "/v1/queue?domain=",
-                                   "/v1/queue?sender=%4",
-                                   "/v1/queue?sender=%zz",
+                                   "/v1/queue?from=%4",
+                                   "/v1/queue?from=%zz",
                                    "/v1/queue?after=x",
                                    "/v1/queue?&",
                                    "/v1/queue?after=00000000001.",
@@ -98,21 +114,26 @@ TEST_SUITE("mta/admin/request") {
             CHECK(refused({"GET", target, ""}).status == 404);
         CHECK(refused({"POST", "/v1/status", ""}).allow == "GET");
         CHECK(refused({"POST", "/v1/metrics", ""}).allow == "GET");
-        CHECK(refused({"GET", "/v1/queue/retry", ""}).allow == "POST");
-        CHECK(refused({"PUT", "/v1/queue/00000000001", ""}).allow == "GET, DELETE");
+        for (const QueueChange change : queue_changes)
+            CHECK(refused({"GET", "/v1/queue/" + std::string(to_string(change)), ""}).allow == "POST");
+        CHECK(refused({"PUT", "/v1/queue/00000000001", ""}).allow == "GET");
         CHECK(refused({"DELETE", "/v1/queue", ""}).status == 405);
     }
 
-    TEST_CASE("a retry names exactly one of id domain and all") {
-        const auto retry = [](const char* body) { return Call{"POST", "/v1/queue/retry", body}; };
-        CHECK(std::get<RetryMatching>(parsed(retry(R"({"domain":"Example.ORG"})"))).domain == "example.org");
-        CHECK_FALSE(std::get<RetryMatching>(parsed(retry(R"({"all":true})"))).domain);
+    TEST_CASE("a change names a filter or all mail and never neither") {
+        const auto hold = [](const char* body) { return Call{"POST", "/v1/queue/hold", body}; };
+        CHECK(std::get<ChangeQueue>(parsed(hold(R"({"domain":"Example.ORG"})"))).filter.domain ==
+              "example.org");
+        CHECK(std::get<ChangeQueue>(parsed(hold(R"({"all":true})"))).filter.all());
+        CHECK(std::get<ChangeQueue>(parsed(hold(R"({"id":"00000000001,00000000002"})"))).filter.ids.size() ==
+              2);
         for (const char* body :
              {"", "[]", "{}", "{", R"({"all":false})", R"({"all":1})", R"({"id":"x"})", R"({"id":1})",
-              R"({"all":true,"domain":"example.org"})", R"({"id":"00000000001","after":"00000000001.0"})",
-              R"({"after":"00000000001.0"})", R"({"all":true,"after":7})", R"({"domain":"a b"})",
+              R"({"all":true,"domain":"example.org"})", R"({"after":"00000000001.0"})",
+              R"({"until":"00000000001.0"})", R"({"all":true,"after":7})", R"({"domain":"a b"})",
+              R"({"age":"2h"})", R"({"colour":"red"})", R"({"all":true,"text":"only a bounce has one"})",
               R"({"all":true} x)"})
-            CHECK(refused(retry(body)).status == 400);
+            CHECK(refused(hold(body)).status == 400);
     }
 
     TEST_CASE("what a refusal repeats of the request is printable") {

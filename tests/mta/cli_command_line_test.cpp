@@ -44,7 +44,6 @@ TEST_SUITE("mta/cli/command_line") {
         command<ConfigCheck>({"config", "check"});
         CHECK(command<ConfigShow>({"config", "show", "--origin"}).with_origin);
         CHECK(command<QueueShow>({"queue", "show", id}).id.str() == id);
-        CHECK(command<QueueDelete>({"queue", "delete", id}).id.str() == id);
         CHECK(command<Trace>({"trace", id}).id.str() == id);
         CHECK(command<StsLint>({"sts", "lint", "policy.txt"}).file == "policy.txt");
         CHECK(command<StsLint>({"sts", "lint", "-"}).file == "-");
@@ -56,17 +55,28 @@ TEST_SUITE("mta/cli/command_line") {
         command<Metrics>({"metrics"});
         command<Version>({"version"});
 
-        const auto list =
-            command<QueueList>({"queue", "list", "--domain", "Example.ORG", "--sender", "a@example.net",
-                                "--state", "parked", "--held", "--limit", "5", "--after", id + ".3"});
+        const auto list = command<QueueList>({"queue",   "list", "--domain",      "Example.ORG", "--from",
+                                              "a@*",     "--to", "b@example.org", "--state",     "parked",
+                                              "--age",   ">2h",  "--reason",      "4.7.",        "--held",
+                                              "--limit", "5",    "--after",       id + ".3",     id});
         CHECK(list.filter.domain == "example.org");
-        CHECK(list.filter.sender == "a@example.net");
+        CHECK(list.filter.from == "a@*");
+        CHECK(list.filter.to == "b@example.org");
         CHECK(list.filter.state == queue::RecipientState::parked);
-        CHECK(list.filter.held_only);
+        CHECK(list.filter.before == noon - std::chrono::hours(2));
+        CHECK(list.filter.reason == "4.7.");
+        CHECK(list.filter.policy == "*");
+        REQUIRE(list.filter.ids.size() == 1);
         CHECK(list.limit == 5);
         CHECK(list.after->number == 3);
-        CHECK(command<QueueList>({"queue", "list", "--sender", "<>"}).filter.sender == "");
-        CHECK_FALSE(command<QueueList>({"queue", "list"}).filter.sender);
+        CHECK(command<QueueList>({"queue", "list", "--from", "<>"}).filter.from == "");
+        CHECK(command<QueueList>({"queue", "list"}).filter.all());
+        CHECK(command<QueueList>({"queue", "list"}).limit == 1000);
+
+        const auto shape = command<QueueShape>({"queue", "shape", "--sender", "--limit", "7"}).request;
+        CHECK(shape.by == admin::ShapeBy::sender);
+        CHECK(shape.limit == 7);
+        CHECK(command<QueueShape>({"queue", "shape"}).request.by == admin::ShapeBy::recipient);
     }
 
     TEST_CASE("the global options stand before or after the command") {
@@ -84,16 +94,29 @@ TEST_SUITE("mta/cli/command_line") {
         CHECK(plain.socket == "/tmp/s");
     }
 
-    TEST_CASE("a retry takes exactly one of an id a domain and all") {
-        CHECK(std::get<admin::RetryMessage>(command<QueueRetry>({"queue", "retry", id}).what).id.str() == id);
-        CHECK(std::get<admin::RetryMatching>(
-                  command<QueueRetry>({"queue", "retry", "--domain", "a.example"}).what)
-                  .domain == "a.example");
-        CHECK_FALSE(
-            std::get<admin::RetryMatching>(command<QueueRetry>({"queue", "retry", "--all"}).what).domain);
-        check_refused({"queue", "retry"});
-        check_refused({"queue", "retry", id, "--all"});
-        check_refused({"queue", "retry", "--domain", "a.example", "--all"});
+    TEST_CASE("a change of the queue names ids or filters or all and what it does is the word") {
+        for (const QueueChange change : queue_changes) {
+            const std::string verb(to_string(change));
+            CAPTURE(verb);
+            const auto both =
+                command<QueueAlter>({"queue", verb, id, "00000000002", "--domain", "a.example"});
+            CHECK(both.request.change == change);
+            CHECK(both.request.filter.ids.size() == 2);
+            CHECK(both.request.filter.domain == "a.example");
+            CHECK_FALSE(both.yes);
+            const auto all = command<QueueAlter>({"queue", verb, "--all", "--yes", "--dry-run"});
+            CHECK(all.request.filter.all());
+            CHECK(all.yes);
+            CHECK(all.dry_run);
+            check_refused({"queue", verb});
+            check_refused({"queue", verb, id, "--all"});
+            check_refused({"queue", verb, "--domain", "a.example", "--all"});
+            if (change != QueueChange::bounce) check_refused({"queue", verb, id, "--text", "x"});
+        }
+        CHECK(command<QueueAlter>({"queue", "bounce", id, "--text", "no longer wanted"}).request.text ==
+              "no longer wanted");
+        check_refused({"queue", "bounce", id, "--text", "two\nlines"});
+        check_refused({"queue", "bounce", id, "--text", std::string(501, 'x')});
     }
 
     TEST_CASE("a report's day is a date or a word that means one in UTC [RPT-17]") {
@@ -119,6 +142,9 @@ TEST_SUITE("mta/cli/command_line") {
         check_refused({"queue", "list", "--limit", "100001"});
         check_refused({"queue", "list", "--state", "sleepy"});
         check_refused({"queue", "list", "--domain", "a..b"});
+        check_refused({"queue", "list", "--age", "2"});
+        check_refused({"queue", "list", "--state", "queued", "--held", "--policy", "x"});
+        check_refused({"queue", "shape", id});
         check_refused({"queue", "show"});
         check_refused({"queue", "show", "not-an-id"});
         check_refused({"queue", "show", id, id});

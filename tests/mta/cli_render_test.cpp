@@ -87,6 +87,42 @@ TEST_SUITE("mta/cli/render") {
         CHECK(words("").empty());
     }
 
+    TEST_CASE("a message tells that it is on hold and that an attempt may have been a delivery") {
+        json::object one = row();
+        one["state"] = "on-hold";
+        one["attempting"] = true;
+        one["interrupted"] = 2;
+        json::array rows;
+        rows.emplace_back(std::move(one));
+        const std::string text = render_message(json::object{{"recipients", rows}}, noon);
+        CHECK(text.find("state:       on-hold\n") != std::string::npos);
+        CHECK(text.find("next try:    -\n") != std::string::npos);
+        CHECK(text.find("an attempt runs now") != std::string::npos);
+        CHECK(text.find("2 attempts were cut off by the end of the daemon: possibly a duplicate\n") !=
+              std::string::npos);
+    }
+
+    TEST_CASE("a shape is a table whose columns stand below one another") {
+        const auto shape = json::parse(R"({"schema":1,"columns":["5m","older"],
+            "total":{"recipients":12345,"ages":[1,12344]},
+            "rows":[{"domain":"a\u001b.example","recipients":12,"ages":[1,11]}],
+            "others":{"recipients":3,"ages":[0,3]}})")
+                               .get_object();
+        const std::string text = render_shape(shape);
+        CHECK(fit_for_a_terminal(text));
+        std::vector<std::string> lines;
+        for (std::size_t at = 0; at < text.size();) {
+            const std::size_t end = text.find('\n', at);
+            lines.push_back(text.substr(at, end - at));
+            at = end + 1;
+        }
+        REQUIRE(lines.size() == 4);
+        for (const std::string& line : lines) CHECK(line.size() == lines[0].size());
+        CHECK(lines[1].ends_with("TOTAL   12345      1  12344"));
+        CHECK(lines[3].ends_with("others       3      0      3"));
+        CHECK(render_shape({}).find('\n') != std::string::npos);
+    }
+
     TEST_CASE("rows with missing or wrong members are still shown") {
         json::array rows;
         rows.emplace_back(json::object());

@@ -100,10 +100,10 @@ TEST_SUITE("queue/reader") {
         held.held_reason = "dane-required: no TLSA record of mx.one.example";
         REQUIRE(committed(store, [&] { return store.settle(test::settlement(1, {held})); }));
         Reader reader = value(Reader::open(dir.path()));
-        ListFilter filter;
+        Filter filter;
         filter.domain = "one.example";
         CHECK(value(reader.list(filter, {}, 10)).rows.size() == 2);
-        filter.held_only = true;
+        filter.policy = "dane-required";
         const auto page = value(reader.list(filter, {}, 10));
         REQUIRE(page.rows.size() == 1);
         CHECK(page.rows[0].held_reason == held.held_reason);
@@ -113,13 +113,61 @@ TEST_SUITE("queue/reader") {
         CHECK(page.rows[0].last_status == "4.7.5");
         CHECK(page.rows[0].next_attempt == noon + 30min);
         filter = {};
-        filter.sender = "other@example.org";
+        filter.from = "other@example.org";
         CHECK(value(reader.list(filter, {}, 10)).rows.size() == 1);
         filter = {};
         filter.state = RecipientState::active;
         const auto active = value(reader.list(filter, {}, 10));
         REQUIRE(active.rows.size() == 1);
         CHECK(active.rows[0].recipient.address == "b@two.example");
+    }
+
+    TEST_CASE("single messages are found by their ids and pages go on inside them") {
+        TempDirectory dir;
+        Store store = open_store(dir);
+        for (int i = 1; i <= 4; ++i) enqueue(store, test::message(i, {"a@one.example", "b@two.example"}));
+        Reader reader = value(Reader::open(dir.path()));
+        Filter filter;
+        filter.ids = {id_of(2), id_of(4)};
+        const auto first = value(reader.list(filter, {}, 3));
+        REQUIRE(first.rows.size() == 3);
+        CHECK(first.rows[0].id == RecipientId{id_of(2), 0});
+        CHECK(first.rows[2].id == RecipientId{id_of(4), 0});
+        const auto second = value(reader.list(filter, first.next, 3));
+        REQUIRE(second.rows.size() == 1);
+        CHECK(second.rows[0].id == RecipientId{id_of(4), 1});
+        CHECK_FALSE(second.next);
+        filter.until = RecipientId{id_of(2), 0};
+        CHECK(value(reader.list(filter, {}, 10)).rows.size() == 1);
+        CHECK(reader.check_known(filter.ids));
+        const auto unknown = reader.check_known({id_of(1), id_of(7)});
+        REQUIRE_FALSE(unknown);
+        CHECK(unknown.error().code == Errc::not_found);
+        CHECK(unknown.error().text.find(id_of(7).str()) != std::string::npos);
+    }
+
+    TEST_CASE("a walk examines a bounded number of rows and goes on where it ended") {
+        TempDirectory dir;
+        Store store = open_store(dir);
+        std::vector<std::string> many;
+        for (int i = 0; i < 60'000; ++i) many.push_back("a@one.example");
+        many.back() = "rare@two.example";
+        enqueue(store, test::message(1, many));
+        Reader reader = value(Reader::open(dir.path()));
+        Filter filter;
+        filter.domain = "two.example";
+        const auto first = value(reader.list(filter, {}, 10));
+        CHECK(first.rows.empty());
+        REQUIRE(first.next);
+        CHECK(first.next->number < 50'000);
+        std::size_t found = 0;
+        std::optional<RecipientId> after;
+        do {
+            const auto page = value(reader.list(filter, after, 10));
+            found += page.rows.size();
+            after = page.next;
+        } while (after);
+        CHECK(found == 1);
     }
 
     TEST_CASE("a message shows its envelope and what is left to do and its attempts") {

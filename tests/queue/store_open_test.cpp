@@ -158,7 +158,7 @@ TEST_SUITE("queue/store_open") {
             MessageIdSource ids{store.high_water()};
             first = ids.next(noon);
             enqueue(store, test::message(first.value(), {"a@example.net"}));
-            REQUIRE(committed(store, [&] { return store.remove(first); }));
+            REQUIRE(committed(store, [&] { return store.remove(std::vector{RecipientId{first, 0}}); }));
         }
         Store store = open_store(dir, noon - 24h);
         MessageIdSource ids{store.high_water()};
@@ -262,8 +262,9 @@ TEST_SUITE("queue/store_open") {
         REQUIRE(committed(store, [&] { return store.release(ids, noon); }));
         CHECK(value(committed(store, [&] { return store.due(noon + 1h, 10, {}); })).recipients.empty());
         Reader reader = value(Reader::open(dir.path()));
-        const auto page =
-            value(reader.list({.state = RecipientState::frozen, .domain = {}, .sender = {}}, {}, 10));
+        Filter frozen;
+        frozen.state = RecipientState::frozen;
+        const auto page = value(reader.list(frozen, {}, 10));
         CHECK(page.rows.size() == 1);
     }
 

@@ -200,8 +200,9 @@ TEST_SUITE("queue/store") {
         TempDirectory dir;
         Store store = open_store(dir);
         enqueue(store, test::message(1, {"a@example.net"}), Lease::yes);
-        REQUIRE(committed(store, [&] { return store.remove(id_of(1)); }));
-        CHECK_FALSE(committed(store, [&] { return store.remove(id_of(1)); }));
+        const std::vector all{RecipientId{id_of(1), 0}};
+        CHECK(value(committed(store, [&] { return store.remove(all); })).messages == 1);
+        CHECK(value(committed(store, [&] { return store.remove(all); })).recipients == 0);
         CHECK(store.counters().recipients == 0);
         Settlement s = settlement(1, {outcome({id_of(1), 0}, Outcome::failed)});
         s.dsn = test::message(2, {"sender@example.org"});
@@ -255,7 +256,8 @@ TEST_SUITE("queue/store") {
         const std::vector one{RecipientId{id_of(1), 1}, RecipientId{id_of(5), 0}};
         CHECK(value(committed(store, [&] { return store.retry_now(one, noon); })) == 1);
         CHECK(take_due(store).recipients.size() == 1);
-        CHECK(value(committed(store, [&] { return store.retry_now(id_of(1), noon); })) == 1);
+        const std::vector both{RecipientId{id_of(1), 0}, RecipientId{id_of(1), 1}};
+        CHECK(value(committed(store, [&] { return store.retry_now(both, noon); })) == 1);
         CHECK(take_due(store).recipients.size() == 1);
     }
 
