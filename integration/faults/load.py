@@ -113,7 +113,7 @@ def drain(world: World, daemon: Daemon, load: Load) -> None:
     def left() -> int:
         waiting = [entry for entry in daemon.queue() if entry["domain"] in GOOD]
         for domain in {entry["domain"] for entry in waiting if entry["state"] == "queued" and entry["attempts"]}:
-            daemon.run("queue", "retry", "--domain", domain)
+            daemon.run("queue", "retry", "--yes", "--domain", domain)
         return len(waiting)
 
     wait_for("all good domains are served", lambda: left() == 0, DRAIN)

@@ -113,7 +113,8 @@ class Daemon:
         return self.json("status")
 
     def queue(self, *filters: str) -> list[dict[str, Any]]:
-        return self.json("queue", "list", "--limit", "100000", *filters)["rows"]
+        rows = self.text("queue", "list", "--limit", "100000", "--json", *filters)
+        return [json.loads(row) for row in rows.splitlines()]
 
     def traces(self, queue_id: str) -> list[dict[str, Any]]:
         """The trace of each attempt so far, oldest first. None yet: an empty list."""
