@@ -80,7 +80,10 @@ tl::expected<void, FilterError> set_age(Filter& filter, std::string_view value, 
 }
 
 tl::expected<void, FilterError> set_state(Filter& filter, std::string_view value) {
-    if (value == "held") return set_pattern(filter.policy, "policy", "*", "*");
+    if (value == "held") {  // to the store one of those that wait; beside --policy it says nothing more
+        if (!filter.policy) filter.policy = "*";
+        return {};
+    }
     const auto state = parse_state(value);
     if (!state)
         return wrong(
@@ -139,7 +142,10 @@ tl::expected<void, FilterError> set_filter(Filter& filter, std::string_view key,
         return set_once(filter.before, key, *time);
     }
     if (key == "reason") return set_pattern(filter.reason, key, value, "'Connection refused' or 4.7.");
-    if (key == "policy") return set_pattern(filter.policy, key, value, "dane-required or 'rule-*'");
+    if (key == "policy") {
+        if (filter.policy == "*") filter.policy.reset();
+        return set_pattern(filter.policy, key, value, "dane-required or 'starttls-*'");
+    }
     if (key == "until") {
         const auto cursor = parse_cursor(value);
         if (!cursor) return wrong(key, value, "a place in the queue", "give the 'last' of an earlier answer");

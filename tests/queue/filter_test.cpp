@@ -94,6 +94,8 @@ TEST_SUITE("queue/filter") {
                               {{{"policy", "dane-required"}}, true},
                               {{{"policy", "dane-*"}}, true},
                               {{{"policy", "dane"}}, false},
+                 {{{"state", "held"}, {"policy", "dane-*"}, {"state", "held"}}, true},
+                 {{{"state", "held"}, {"policy", "sts-*"}, {"state", "held"}}, false},
                               {{{"until", here}}, true},
                               {{{"until", before}}, false},
                               {{{"domain", "*.example.net"}, {"age", "1h"}, {"from", "joe@*"}}, true},
