@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +50,21 @@ def tried(daemon: Daemon, queue_id: str, times: int = 1) -> None:
     wait_for(f"attempt {times}", lambda: row(daemon, queue_id)["attempts"] >= times)
 
 
+def answer(daemon: Daemon, words: bytes, *arguments: str) -> int:
+    """The exit code of a queue command that asks at a terminal."""
+    ours, theirs = os.openpty()
+    try:
+        command = [daemon.binary, "-c", daemon.config, "queue", *arguments]
+        with subprocess.Popen(command, stdin=theirs, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            os.write(ours, words)
+            _, asked = process.communicate(timeout=30)
+        require(b"(y/N)" in asked, f"nothing was asked, but: {asked!r}")
+        return process.returncode
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
 @test("mail on hold is not tried by a retry or after a restart and goes on when it is released")
 def hold(world: World) -> None:
     with waiting_mail(world) as daemon:
@@ -84,6 +100,23 @@ def hold_in_flight(world: World) -> None:
         same("the state after the attempt", (ended["state"], ended.get("attempting")), ("on-hold", None))
         same("delete", daemon.text("queue", "delete", queue_id), "1 recipient is deleted\n")
         same("the exit code of an unknown id", daemon.run("queue", "release", queue_id).returncode, 66)
+
+
+@test("mail that waits in memory for a free connection is not tried any more once it is on hold")
+def hold_in_memory(world: World) -> None:
+    settings = '[delivery]\ngreeting_timeout = "3s"\nmax_connections = 1\nmax_connections_per_destination = 1\n'
+    with world.daemon(settings) as daemon:
+        first = submit("takes the only connection", SILENT)
+        wait_for("an attempt", lambda: row(daemon, first).get("attempting"))
+        queue_id = submit("waits in memory")
+        wait_for("a place in memory", lambda: row(daemon, queue_id)["state"] == "active")
+        same("hold", daemon.text("queue", "hold", queue_id), "1 recipient is put on hold\n")
+        tried(daemon, first)
+        time.sleep(1)
+        now = row(daemon, queue_id)
+        same("what became of it", (now["state"], now["attempts"], now.get("attempting")), ("on-hold", 0, None))
+        daemon.text("queue", "release", queue_id)
+        wait_for("the delivery", lambda: f"{queue_id}: removed" in daemon.log_text())
 
 
 @test("the time in the queue that runs out while on hold ends the mail only after its release")
@@ -123,6 +156,10 @@ def bulk(world: World) -> None:
         dry = json.loads(daemon.text("queue", "delete", "--all", "--dry-run", "--json"))
         same("dry run", (dry["messages"], dry["recipients"], dry["domains"]), (6, 6, 1))
         same("nothing is changed", len(daemon.queue()), 6)
+        same("the answer no", answer(daemon, b"n\n", "hold", "--all"), 64)
+        same("on hold after no", len(daemon.queue("--state", "on-hold")), 0)
+        same("the answer yes", answer(daemon, b"y\n", "hold", "--all"), 0)
+        same("on hold after yes", len(daemon.queue("--state", "on-hold")), 6)
         same("delete", daemon.json("queue", "delete", "--from", "bulk0@*", "--yes")["messages_gone"], 3)
         same("left", {entry["sender"] for entry in daemon.queue()}, {"bulk1@sender.example"})
         bounced = daemon.json("queue", "bounce", "--domain", DOMAIN, "--text", "partner-closed", "--yes")

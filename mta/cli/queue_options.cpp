@@ -17,26 +17,24 @@ Understood<queue::Filter> read_filter(const CLI::App& app, const Words& words) {
     const auto now = std::chrono::floor<std::chrono::milliseconds>(words.now);
     queue::Filter filter;
     Understood<void> good;
-    const auto set = [&](const char* option, std::string_view key, const std::string& value) {
+    const auto set = [&](std::string_view key, const std::string& value, std::string_view dashes = "--") {
         if (!good) return;
         const auto done = queue::set_filter(filter, key, value, now);
         if (!done)
-            good = tl::unexpected<Wrong>(Wrong{fmt::format("{}{}; {}", option[0] == '-' ? "--" : "",
-                                                           done.error().error, done.error().remedy)});
+            good = tl::unexpected<Wrong>(
+                Wrong{fmt::format("{}{}; {}", dashes, done.error().error, done.error().remedy)});
     };
-    for (const std::string& id : words.ids) set("ID", "id", id);
+    for (const std::string& id : words.ids) set("id", id, "");
     struct Option {
-        const char* option;
-        std::string_view key;
+        const char* name;
         const std::string& value;
     };
-    for (const Option& one :
-         {Option{"--from", "from", words.from}, Option{"--to", "to", words.to},
-          Option{"--domain", "domain", words.domain}, Option{"--state", "state", words.state},
-          Option{"--age", "age", words.age}, Option{"--reason", "reason", words.reason},
-          Option{"--policy", "policy", words.policy}})
-        if (app.count(one.option) > 0) set(one.option, one.key, one.value);
-    if (words.held) set("--held", "state", "held");
+    for (const Option& option :
+         {Option{"--from", words.from}, Option{"--to", words.to}, Option{"--domain", words.domain},
+          Option{"--state", words.state}, Option{"--age", words.age}, Option{"--reason", words.reason},
+          Option{"--policy", words.policy}})
+        if (app.count(option.name) > 0) set(std::string_view(option.name).substr(2), option.value);
+    if (words.held) set("state", "held");
     if (!good) return tl::unexpected(good.error());
     return filter;
 }
