@@ -107,7 +107,7 @@ Result<void> Store::Impl::prepare() {
         {&drop_attempt, "DELETE FROM attempt WHERE id = ?"},
         {&unlease,
          "UPDATE recipient SET state = CASE state WHEN 4 THEN 4 ELSE 0 END, attempting = 0, next_attempt = ?3"
-         " WHERE message = ?1 AND number = ?2 AND state <> 3"},
+         " WHERE message = ?1 AND number = ?2 AND state IN (1, 2, 4)"},
 
         {&retry_recipient,
          "UPDATE recipient SET next_attempt = ?3 WHERE message = ?1 AND number = ?2 AND state = 0"

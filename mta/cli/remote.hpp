@@ -1,4 +1,4 @@
-/// \file The commands that ask a running daemon.
+/// \file The commands that ask a running daemon; those of the queue are in queue_commands.cpp.
 #pragma once
 #include <boost/json/object.hpp>
 #include <cstdint>

@@ -110,6 +110,17 @@ TEST_SUITE("queue/store_admin") {
         CHECK(take_due(store, noon + 1h).recipients.empty());
     }
 
+    TEST_CASE("giving back a lease that is none any more leaves the time of the next attempt") {
+        TempDirectory dir;
+        Store store = open_store(dir);
+        enqueue(store, test::message(1, {"a@example.net"}), Lease::yes);
+        const auto ended = settlement(1, {outcome(one, Outcome::deferred)});
+        REQUIRE(committed(store, [&] { return store.settle(ended); }));
+        REQUIRE(committed(store, [&] { return store.release(std::vector{one}, noon); }));
+        CHECK(take_due(store).recipients.empty());
+        CHECK(value(store.next_due()) == noon + 30min);
+    }
+
     TEST_CASE("the hold outlasts a restart and an attempt that it cut off is known") {
         TempDirectory dir;
         {
