@@ -28,7 +28,7 @@ ChangeDone bounce(queue::Store& store, const std::vector<queue::RecipientRow>& r
 }  // namespace
 
 TEST_SUITE("mta/daemon/queue_admin") {
-    TEST_CASE("NOTIFY decides whether a failure is told [DSN-02]") {
+    TEST_CASE("NOTIFY decides whether a failure is told") {
         struct Row {
             const char* notify;
             bool told;
@@ -90,7 +90,7 @@ TEST_SUITE("mta/daemon/queue_admin") {
         CHECK(left[2].recipient.address == "sender@example.org");
     }
 
-    TEST_CASE("who asked not to be told of a failure is not told by a bounce either [DSN-02]") {
+    TEST_CASE("who asked not to be told of a failure is not told by a bounce either") {
         test::TempDirectory dir;
         queue::Store store = test::open_store(dir);
         queue::NewMessage quiet = test::message(1, {"a@one.example"});
