@@ -18,7 +18,7 @@ namespace {
 //                   1 leased    in the daemon's memory; no index entry, so the fast path writes none
 //                   2 parked    due, waits for its destination's share of the active set
 //                   3 frozen    damaged; only an administrator moves it
-//                   4 on hold   by the administrator, until released; attempting = 1: one that began before runs
+//                   4 on hold   by the administrator; attempting = 1: one that began before still runs
 // A body is stored in chunks with consecutive ids from message.body_first.
 constexpr const char* migration_1 = R"sql(
 PRAGMA application_id = 1397050448;
