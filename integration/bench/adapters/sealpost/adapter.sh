@@ -68,17 +68,15 @@ info)
     ;;
 start) start ;;
 stop) kill "$(cat "$state/pid")" 2>/dev/null || true ;;
-flush) ask queue retry --all ;;
+flush) ask queue retry --all --yes ;;
 qlist)
     after=() # page by page: one list has a limit
     while :; do
-        page=$(ask queue list --limit 100000 --json "${after[@]}")
-        python3 -c 'import json, sys
-page = json.load(sys.stdin)
-for row in page["rows"]:
-    print(row["id"], row["state"], row["size"], row["received_at"], row["sender"], row["recipient"], row.get("reply", ""))
-' <<<"$page"
-        next=$(python3 -c 'import json, sys; print(json.load(sys.stdin).get("next", ""))' <<<"$page")
+        ask queue list --limit 100000 --json "${after[@]}" 2>"$state/next" | python3 -c 'import json, sys
+for line in sys.stdin:
+    row = json.loads(line)
+    print(row["id"], row["state"], row["size"], row["received_at"], row["sender"], row["recipient"], row.get("reply", ""))'
+        next=$(sed -n 's/.*--after \([^ ]*\).*/\1/p' "$state/next")
         [ -n "$next" ] || break
         after=(--after "$next")
     done
