@@ -22,6 +22,7 @@ bool StoreThread::submit(Job job) {
         const std::lock_guard lock(mutex_);
         if (stopping_ || waiting_.size() >= max_jobs) return false;
         waiting_.push_back(std::move(job));
+        if (!idle_) return true;
     }
     wake_.notify_one();
     return true;
@@ -37,12 +38,21 @@ void StoreThread::stop() {
 }
 
 void StoreThread::loop() {
+    auto ended = std::chrono::steady_clock::now() - gather;
     for (;;) {
         std::vector<Job> group;
         {
             std::unique_lock lock(mutex_);
+            idle_ = true;
             wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+            idle_ = false;
             if (waiting_.empty()) return;
+            // Under load a moment's wait puts more into one sync; a lone job never waits.
+            if (!stopping_ && waiting_.size() < enough && std::chrono::steady_clock::now() - ended < gather) {
+                lock.unlock();
+                std::this_thread::sleep_for(gather);
+                lock.lock();
+            }
             if (waiting_.size() <= max_group) {
                 group.swap(waiting_);
             } else {
@@ -52,6 +62,7 @@ void StoreThread::loop() {
             }
         }
         run_group(group);
+        ended = std::chrono::steady_clock::now();
     }
 }
 

@@ -69,6 +69,8 @@ private:
     static constexpr std::chrono::seconds answer_limit{60};
     static constexpr std::size_t max_jobs = 20'000;
     static constexpr std::size_t max_group = 512;
+    static constexpr std::chrono::microseconds gather{500};
+    static constexpr std::size_t enough = 24;  ///< jobs that are worth a sync of their own
 
     struct Job {
         std::function<bool(queue::Store&)> execute;  ///< false: the whole transaction is lost
@@ -86,6 +88,7 @@ private:
     std::condition_variable wake_;
     std::vector<Job> waiting_;
     bool stopping_ = false;
+    bool idle_ = false;  ///< the thread waits to be woken
     std::atomic<std::uint64_t> messages_{0};
     std::atomic<std::uint64_t> recipients_{0};
     std::atomic<bool> healthy_{true};

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "mta/smtp/plain_run.hpp"
+
 namespace sealpost {
 
 //  line_start  '.' -> dot; CR -> cr; other -> text
@@ -15,10 +17,6 @@ namespace {
 
 bool is_high(char c) {
     return static_cast<unsigned char>(c) >= 0x80;
-}
-
-bool is_plain(char c) {
-    return c != '\r' && c != '\n' && c != '\0';
 }
 
 /// "Received" in any case, and the ':' behind it; blanks between them are RFC 5322 §4.5.
@@ -66,9 +64,7 @@ DataReader::Progress DataReader::feed(std::string_view bytes) {
                     refuse(DataError::Reason::nul);
                     keep(bytes.substr(i++, 1));
                 } else {
-                    const auto* begin = bytes.begin() + static_cast<std::ptrdiff_t>(i);
-                    const auto* end = std::find_if_not(begin, bytes.end(), is_plain);
-                    const auto length = static_cast<std::size_t>(end - begin);
+                    const std::size_t length = plain_run(bytes.substr(i), Nul::ends);
                     line_ += length;
                     if (line_ > limits_.line) refuse(DataError::Reason::line_too_long);
                     keep(bytes.substr(i, length));

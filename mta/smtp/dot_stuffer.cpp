@@ -1,6 +1,6 @@
 #include "mta/smtp/dot_stuffer.hpp"
 
-#include <algorithm>
+#include "mta/smtp/plain_run.hpp"
 
 namespace sealpost {
 
@@ -9,6 +9,7 @@ namespace sealpost {
 //  cr          LF -> line_start; any other octet: the CR was bare, a line ends, then as in line_start
 
 void DotStuffer::append(std::string_view chunk, std::string& out) {
+    out.reserve(out.size() + chunk.size() + chunk.size() / 64 + 8);
     std::size_t i = 0;
     while (i < chunk.size()) {
         const char c = chunk[i];
@@ -25,10 +26,10 @@ void DotStuffer::append(std::string_view chunk, std::string& out) {
             ++i;
         } else {
             if (at_ == At::line_start && c == '.') out += '.';
-            const std::size_t end = std::min(chunk.find_first_of("\r\n", i), chunk.size());
-            out += chunk.substr(i, end - i);
+            const std::size_t length = plain_run(chunk.substr(i), Nul::plain);
+            out += chunk.substr(i, length);
             at_ = At::text;
-            i = end;
+            i += length;
         }
     }
 }
