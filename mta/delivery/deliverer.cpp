@@ -420,7 +420,7 @@ void Deliverer::describe_end(security::AttemptTrace& trace) {
 MailEnvelope Deliverer::envelope() const {
     MailEnvelope out;
     if (const Result<Address> sender = Address::parse(message_->envelope.sender)) out.sender = *sender;
-    out.recipients = addresses_;
+    out.recipients.assign(addresses_.begin(), addresses_.end());
     out.size = body_->size();
     out.eight_bit = message_->envelope.body == queue::BodyType::eight_bit_mime;
     return out;

@@ -182,14 +182,11 @@ Async<std::vector<RecipientOutcome>> Session::transact(MailEnvelope envelope,
                                                        std::shared_ptr<const std::string> body) {
     using Act = MailTransaction::Step::Act;
     const DeliverySettings& settings = *context_.settings;
-    MailTransaction transaction(std::move(envelope), opening_.extensions());
+    MailTransaction transaction(std::move(envelope), opening_.extensions(),
+                                reset_needed_ ? Rset::first : Rset::none);
     lost_after_body_ = false;
-    const bool clean = !reset_needed_ || co_await reset();
-    if (!clean) {
-        transaction.lost("4.4.2", "the connection did not outlast the message before");
-        co_return transaction.outcomes();
-    }
     MailTransaction::Step step = transaction.start();
+    std::string_view rest = *body;  // of what goes out by BDAT
     Millis limit = settings.mail_timeout;
     while (step.act != Act::done && step.act != Act::close) {
         Result<void> sent;
@@ -199,6 +196,15 @@ Async<std::vector<RecipientOutcome>> Session::transact(MailEnvelope envelope,
         } else if (step.act == Act::send_body) {
             limit = settings.final_timeout;
             sent = co_await send_body(body);
+        } else if (step.act == Act::send_chunk) {
+            limit = settings.final_timeout;
+            const std::string_view chunk = rest.substr(0, step.octets);
+            rest.remove_prefix(chunk.size());
+            sent = co_await send_chunk(std::move(step.bytes), chunk);
+            if (sent) {
+                step = transaction.chunk_sent();
+                if (step.act != Act::read) continue;
+            }
         }
         if (!sent) {
             lost_after_body_ = transaction.awaiting_final();
@@ -213,27 +219,24 @@ Async<std::vector<RecipientOutcome>> Session::transact(MailEnvelope envelope,
             transaction.lost(reply.error().code == Errc::protocol ? "4.5.0" : "4.4.2", reply.error().text);
             break;
         }
-        step = transaction.next(*reply);
+        step = transaction.next(*reply, connection_.bytes_follow());
     }
     if (step.act == Act::close) may_quit_ = false;
     reset_needed_ = transaction.reset_needed();
     co_return transaction.outcomes();
 }
 
-/// Away with what the refused transaction before left at the server.
-Async<bool> Session::reset() {
-    std::string command = "RSET\r\n";
-    const Result<void> sent =
-        co_await connection_.write(std::move(command), context_.settings->block_timeout);
-    if (sent) {
-        const Result<Reply> reply = co_await connection_.read_reply(context_.settings->mail_timeout);
-        if (reply && reply->severity() == 2) {
-            reset_needed_ = false;
-            co_return true;
-        }
-    }
-    may_quit_ = false;
-    co_return false;
+Async<Result<void>> Session::send_chunk(std::string command, std::string_view chunk) {
+    std::string block = std::move(command);
+    do {
+        block += chunk.substr(0, body_block);
+        chunk.remove_prefix(std::min(chunk.size(), body_block));
+        const Result<void> sent =
+            co_await connection_.write(std::move(block), context_.settings->block_timeout);
+        if (!sent) co_return tl::unexpected(sent.error());
+        block.clear();
+    } while (!chunk.empty());
+    co_return Result<void>{};
 }
 
 Async<Result<void>> Session::send_body(std::shared_ptr<const std::string> body) {

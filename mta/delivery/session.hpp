@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/settings.hpp"
@@ -60,7 +61,8 @@ public:
     [[nodiscard]] Async<void> quit();
 
 private:
-    [[nodiscard]] Async<bool> reset();
+    /// `chunk` lives as long as the call.
+    [[nodiscard]] Async<Result<void>> send_chunk(std::string command, std::string_view chunk);
     [[nodiscard]] Async<Result<void>> send_body(std::shared_ptr<const std::string> body);
     [[nodiscard]] Millis limit_of(std::string_view command) const;
     [[nodiscard]] KeptTlsSession take_tls_session() const;

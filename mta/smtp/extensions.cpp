@@ -1,7 +1,10 @@
 #include "mta/smtp/extensions.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <string>
+#include <utility>
 
 namespace sealpost {
 namespace {
@@ -20,7 +23,29 @@ std::uint64_t parse_limit(std::string_view text) {
     return error == std::errc{} && end == text.data() + text.size() ? value : 0;
 }
 
+/// RFC 9422 §4: one to six digits, the first of them no zero. 0 for everything else.
+std::uint32_t parse_small(std::string_view text) {
+    constexpr std::size_t most_digits = 6;
+    if (text.empty() || text.size() > most_digits || text.front() == '0') return 0;
+    return static_cast<std::uint32_t>(parse_limit(text));
+}
+
 }  // namespace
+
+void SessionLimits::read(std::string_view parameters) {
+    const std::array<std::pair<std::string_view, std::uint32_t*>, 3> known{
+        {{"MAILMAX", &mail_max}, {"RCPTMAX", &rcpt_max}, {"RCPTDOMAINMAX", &rcpt_domain_max}}};
+    while (!parameters.empty()) {
+        const std::string_view word = parameters.substr(0, parameters.find(' '));
+        parameters.remove_prefix(std::min(word.size() + 1, parameters.size()));
+        const std::size_t equals = word.find('=');
+        if (equals == std::string_view::npos) continue;
+        const std::string name = upper(word.substr(0, equals));
+        const std::uint32_t value = parse_small(word.substr(equals + 1));
+        for (const auto& [limit, at] : known)
+            if (name == limit && value > 0) *at = *at == 0 ? value : std::min(*at, value);
+    }
+}
 
 Extensions Extensions::parse(const Reply& ehlo) {
     Extensions found;
@@ -51,7 +76,7 @@ Extensions Extensions::parse(const Reply& ehlo) {
         } else if (keyword == "REQUIRETLS") {
             found.requiretls = true;
         } else if (keyword == "LIMITS") {
-            found.limits = parameters;
+            found.limits.read(parameters);
         }
     }
     return found;

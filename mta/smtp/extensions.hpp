@@ -5,11 +5,24 @@
 ///          8689, RFC 9422 (LIMITS).
 #pragma once
 #include <cstdint>
-#include <string>
+#include <string_view>
 
 #include "mta/smtp/reply.hpp"
 
 namespace sealpost {
+
+/// What the server says that it takes at most (RFC 9422 §4); 0: nothing is known.
+struct SessionLimits {
+    std::uint32_t mail_max = 0;         ///< MAIL commands in a session
+    std::uint32_t rcpt_max = 0;         ///< RCPT commands in a transaction
+    std::uint32_t rcpt_domain_max = 0;  ///< different domains in the RCPT commands of a session
+
+    /// The parameters of LIMITS. What is unknown or malformed is ignored; of two for one limit the smaller
+    /// holds.
+    void read(std::string_view parameters);
+
+    bool operator==(const SessionLimits&) const = default;
+};
 
 struct Extensions {
     bool starttls = false;
@@ -23,7 +36,7 @@ struct Extensions {
     bool enhanced_status_codes = false;
     bool requiretls = false;
     std::uint64_t size_limit = 0;  ///< octets; 0: none is known
-    std::string limits;            ///< the parameters of LIMITS as they came
+    SessionLimits limits;
 
     /// Of a 250 reply to EHLO; its first line is the greeting and says nothing. Unknown keywords are ignored.
     [[nodiscard]] static Extensions parse(const Reply& ehlo);

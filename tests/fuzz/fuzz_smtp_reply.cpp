@@ -87,24 +87,40 @@ void check_opening(const std::vector<Reply>& replies, sealpost::StartTls tls) {
     }
 }
 
-void check_transaction(const std::vector<Reply>& replies, bool pipelining) {
+struct Manner {
+    bool pipelining;
+    bool chunking;
+    sealpost::Rset rset;
+};
+
+void check_transaction(const std::vector<Reply>& replies, Manner manner, std::size_t follow_at) {
+    using Act = MailTransaction::Step::Act;
     sealpost::MailEnvelope envelope;
     for (const char* to : {"a@example.net", "b@example.net", "c@example.net"})
-        envelope.recipients.push_back(sealpost::Address::parse(to).value());
+        envelope.recipients.emplace_back(sealpost::Address::parse(to).value());
+    envelope.size = 2 * MailTransaction::max_chunk + 1;
     Extensions extensions;
-    extensions.pipelining = pipelining;
+    extensions.pipelining = manner.pipelining;
+    extensions.chunking = manner.chunking;
     extensions.enhanced_status_codes = true;
-    MailTransaction transaction(envelope, extensions);
+    MailTransaction transaction(envelope, extensions, manner.rset);
     bool body_sent = false;
-    bool over = false;
-    (void)transaction.start();
-    for (const Reply& reply : replies) {
-        const MailTransaction::Step step = transaction.next(reply);
-        body_sent = body_sent || step.act == MailTransaction::Step::Act::send_body;
-        over = step.act == MailTransaction::Step::Act::done || step.act == MailTransaction::Step::Act::close;
-        if (over) break;
+    std::uint64_t chunked = 0;
+    MailTransaction::Step step = transaction.start();
+    const auto over = [&] { return step.act == Act::done || step.act == Act::close; };
+    for (std::size_t i = 0; i < replies.size() && !over(); ++i) {
+        step = transaction.next(replies[i], i == follow_at);
+        while (step.act == Act::send_chunk) {
+            chunked += step.octets;
+            require(chunked <= envelope.size);
+            require(step.bytes.ends_with(" LAST\r\n") == (chunked == envelope.size));
+            require(transaction.awaiting_final() == (chunked == envelope.size));
+            step = transaction.chunk_sent();
+        }
+        body_sent = body_sent || step.act == Act::send_body || chunked == envelope.size;
+        require(step.act != Act::send_body || (!manner.chunking && i != follow_at));
     }
-    if (!over) transaction.lost("4.4.2", "lost");
+    if (!over()) transaction.lost("4.4.2", "lost");
     require(transaction.outcomes().size() == envelope.recipients.size());
     for (const RecipientOutcome& outcome : transaction.outcomes()) {
         require(outcome.code != 0 && outcome.enhanced.size() >= 5);
@@ -112,6 +128,8 @@ void check_transaction(const std::vector<Reply>& replies, bool pipelining) {
         if (outcome.result == RecipientOutcome::Result::delivered)
             require(body_sent && outcome.enhanced[0] == '2');
         if (outcome.result == RecipientOutcome::Result::failed) require(outcome.enhanced[0] == '5');
+        require(outcome.split == RecipientOutcome::Split::no ||
+                outcome.result == RecipientOutcome::Result::deferred);
     }
 }
 
@@ -126,6 +144,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const auto tls :
          {sealpost::StartTls::never, sealpost::StartTls::opportunistic, sealpost::StartTls::require})
         check_opening(replies, tls);
-    for (const bool pipelining : {true, false}) check_transaction(replies, pipelining);
+    for (const bool pipelining : {true, false})
+        for (const bool chunking : {true, false})
+            for (const auto rset : {sealpost::Rset::no, sealpost::Rset::first})
+                check_transaction(replies, {pipelining, chunking, rset}, data[0] / 32U);
     return 0;
 }

@@ -9,6 +9,7 @@ using sealpost::Extensions;
 using sealpost::Reply;
 using sealpost::ReplyLimits;
 using sealpost::ReplyParser;
+using sealpost::SessionLimits;
 using State = ReplyParser::State;
 
 namespace {
@@ -146,7 +147,7 @@ TEST_SUITE("mta/smtp/extensions") {
         expected.chunking = expected.binary_mime = expected.dsn = expected.requiretls = true;
         expected.enhanced_status_codes = true;
         expected.size_limit = 35882577;
-        expected.limits = "RCPTMAX=20 MAILMAX=5";
+        expected.limits = {.mail_max = 5, .rcpt_max = 20, .rcpt_domain_max = 0};
         CHECK(found == expected);  // STARTTLS of the first line is part of the greeting
     }
 
@@ -159,6 +160,27 @@ TEST_SUITE("mta/smtp/extensions") {
             CHECK(found.size_limit == 0);
         }
         CHECK(Extensions::parse(Reply{250, {"mx", "SIZE 7 more"}}).size_limit == 7);
+    }
+
+    TEST_CASE("LIMITS are small numbers and what is no limit is ignored [EXT-21]") {
+        struct Row {
+            const char* line;
+            SessionLimits limits;
+        };
+        for (const Row& row : {
+                 Row{"LIMITS", {}},
+                 Row{"LIMITS RCPTMAX=1", {0, 1, 0}},
+                 Row{"limits rcptmax=999999 RcptDomainMax=1 mailmax=10", {10, 999999, 1}},
+                 Row{"LIMITS  X-OTHER=3  RCPTMAX=7 ", {0, 7, 0}},
+                 Row{"LIMITS RCPTMAX=9 RCPTMAX=4 RCPTMAX=6", {0, 4, 0}},
+                 Row{"LIMITS RCPTMAX=0 MAILMAX=01", {}},
+                 Row{"LIMITS RCPTMAX=1000000 MAILMAX=-1", {}},
+                 Row{"LIMITS RCPTMAX= MAILMAX=1x RCPTDOMAINMAX", {}},
+                 Row{"LIMITS =5 RCPTMAX==5", {}},
+             }) {
+            CAPTURE(row.line);
+            CHECK(Extensions::parse(Reply{250, {"mx.example", row.line}}).limits == row.limits);
+        }
     }
 
     TEST_CASE("a single line offers nothing [EXT-21]") {

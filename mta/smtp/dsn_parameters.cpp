@@ -1,0 +1,75 @@
+#include "mta/smtp/dsn_parameters.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+namespace sealpost {
+namespace {
+
+constexpr std::size_t max_envid = 100;
+constexpr std::size_t max_orcpt = 500;
+
+bool same_word(std::string_view text, std::string_view upper) {
+    return std::equal(text.begin(), text.end(), upper.begin(), upper.end(), [](char a, char b) {
+        return (a >= 'a' && a <= 'z' ? static_cast<char>(a - 'a' + 'A') : a) == b;
+    });
+}
+
+bool is_upper_hex(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F');
+}
+
+/// RFC 3464 §2.1.2: address types are atoms.
+bool is_atom(std::string_view text) {
+    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+        return c > ' ' && c <= '~' && std::string_view("()<>@,;:\\\".[]+=").find(c) == std::string_view::npos;
+    });
+}
+
+}  // namespace
+
+bool is_xtext(std::string_view text) {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (c == '+') {
+            if (text.size() - i < 3 || !is_upper_hex(text[i + 1]) || !is_upper_hex(text[i + 2])) return false;
+            i += 2;
+        } else if (c <= ' ' || c > '~' || c == '=') {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool is_envid(std::string_view value) {
+    return !value.empty() && value.size() <= max_envid && is_xtext(value);
+}
+
+bool is_notify(std::string_view value) {
+    if (same_word(value, "NEVER")) return true;
+    constexpr std::array<std::string_view, 3> keywords{"SUCCESS", "FAILURE", "DELAY"};
+    std::array<bool, keywords.size()> seen{};
+    std::size_t begin = 0;
+    while (true) {
+        const std::size_t comma = std::min(value.find(',', begin), value.size());
+        const std::string_view word = value.substr(begin, comma - begin);
+        const auto* const found = std::find_if(keywords.begin(), keywords.end(),
+                                               [&](auto known) { return same_word(word, known); });
+        if (found == keywords.end()) return false;
+        bool& again = seen.at(static_cast<std::size_t>(found - keywords.begin()));
+        if (again) return false;
+        again = true;
+        if (comma == value.size()) return true;
+        begin = comma + 1;
+    }
+}
+
+bool is_orcpt(std::string_view value) {
+    const std::size_t semicolon = value.find(';');
+    if (semicolon == std::string_view::npos || value.size() > max_orcpt) return false;
+    const std::string_view address = value.substr(semicolon + 1);
+    return is_atom(value.substr(0, semicolon)) && !address.empty() && is_xtext(address);
+}
+
+}  // namespace sealpost
