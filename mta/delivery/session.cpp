@@ -183,7 +183,7 @@ Async<std::vector<RecipientOutcome>> Session::transact(MailEnvelope envelope,
     using Act = MailTransaction::Step::Act;
     const DeliverySettings& settings = *context_.settings;
     MailTransaction transaction(std::move(envelope), opening_.extensions(),
-                                reset_needed_ ? Rset::first : Rset::none);
+                                reset_needed_ ? Rset::first : Rset::no);
     lost_after_body_ = false;
     MailTransaction::Step step = transaction.start();
     std::string_view rest = *body;  // of what goes out by BDAT

@@ -124,8 +124,11 @@ std::optional<RecipientOutcome> MailTransaction::refuse_locally() const {
         return decided_here(553, "5.6.7",
                             "the sender's address holds UTF-8 and the server does not offer SMTPUTF8");
     if (envelope_.eight_bit && !extensions_.eight_bit_mime)
-        return decided_here(554, "5.6.3",
-                            "the message holds 8-bit content and the server does not offer 8BITMIME");
+        return decided_here(
+            554, "5.6.3",
+            fmt::format("the message holds 8-bit content and the server does not offer 8BITMIME{}{}",
+                        envelope_.not_convertible.empty() ? "" : "; it cannot be converted: ",
+                        envelope_.not_convertible));
     if (envelope_.requiretls && !extensions_.requiretls && envelope_.sender)
         return decided_here(550, "5.7.30",
                             "the message requires TLS on all of its way (REQUIRETLS) and the server does not "

@@ -44,7 +44,9 @@ struct MailEnvelope {
     /// counts them: after conversion to 7 bits (seven_bit.hpp) those of its output.
     std::uint64_t size = 0;
     bool eight_bit = false;  ///< the content, as it will be sent, holds octets above 127
-    bool smtputf8 = false;   ///< the header holds UTF-8 (RFC 6532); of addresses the transaction knows itself
+    /// Why that cannot be converted to 7 bits (seven_bit.hpp), for the text of the failure; empty: not tried.
+    std::string not_convertible;
+    bool smtputf8 = false;  ///< the header holds UTF-8 (RFC 6532); of addresses the transaction knows itself
     /// Every further hop must use TLS. With a sender that is a condition, without one a wish: a bounce is
     /// rather sent without it than lost (RFC 8689 §5).
     bool requiretls = false;

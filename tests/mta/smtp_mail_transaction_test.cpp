@@ -89,6 +89,9 @@ TEST_SUITE("mta/smtp/mail_transaction") {
         MailEnvelope high = envelope(1);
         high.eight_bit = true;
         CHECK(run({high, offering(true)}, {}).outcomes[0].enhanced == "5.6.3");
+        high.not_convertible = "it is signed";
+        CHECK(
+            run({high, offering(true)}, {}).outcomes[0].text.ends_with("cannot be converted: it is signed"));
     }
 
     TEST_CASE(
