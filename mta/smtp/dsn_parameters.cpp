@@ -4,17 +4,13 @@
 #include <array>
 #include <cstddef>
 
+#include "mta/smtp/keyword.hpp"
+
 namespace sealpost {
 namespace {
 
 constexpr std::size_t max_envid = 100;
 constexpr std::size_t max_orcpt = 500;
-
-bool same_word(std::string_view text, std::string_view upper) {
-    return std::equal(text.begin(), text.end(), upper.begin(), upper.end(), [](char a, char b) {
-        return (a >= 'a' && a <= 'z' ? static_cast<char>(a - 'a' + 'A') : a) == b;
-    });
-}
 
 bool is_upper_hex(char c) {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F');
@@ -47,7 +43,7 @@ bool is_envid(std::string_view value) {
 }
 
 bool is_notify(std::string_view value) {
-    if (same_word(value, "NEVER")) return true;
+    if (same_keyword(value, "NEVER")) return true;
     constexpr std::array<std::string_view, 3> keywords{"SUCCESS", "FAILURE", "DELAY"};
     std::array<bool, keywords.size()> seen{};
     std::size_t begin = 0;
@@ -55,7 +51,7 @@ bool is_notify(std::string_view value) {
         const std::size_t comma = std::min(value.find(',', begin), value.size());
         const std::string_view word = value.substr(begin, comma - begin);
         const auto* const found = std::find_if(keywords.begin(), keywords.end(),
-                                               [&](auto known) { return same_word(word, known); });
+                                               [&](auto known) { return same_keyword(word, known); });
         if (found == keywords.end()) return false;
         bool& again = seen.at(static_cast<std::size_t>(found - keywords.begin()));
         if (again) return false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "mta/smtp/keyword.hpp"
 #include "mta/smtp/mime_fields.hpp"
 
 namespace sealpost {
@@ -25,12 +26,6 @@ bool is_high(char c) {
 
 bool has_high(std::string_view text) {
     return std::any_of(text.begin(), text.end(), is_high);
-}
-
-bool same_word(std::string_view text, std::string_view lower) {
-    return std::equal(text.begin(), text.end(), lower.begin(), lower.end(), [](char a, char b) {
-        return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
-    });
 }
 
 /// "--boundary" with what follows it taken off, or no value.
@@ -113,17 +108,17 @@ SevenBit::Header SevenBit::Header::read(std::string_view text, bool in_digest) {
     bool has_encoding = false;
     while (!text.empty()) {
         const Field field = take_field(text);
-        if (same_word(field.name, "mime-version")) {
+        if (same_keyword(field.name, "mime-version")) {
             found.mime_version = true;
-        } else if (same_word(field.name, "content-type")) {
+        } else if (same_keyword(field.name, "content-type")) {
             found.ambiguous = found.ambiguous || found.has_type;
             found.has_type = true;
             found.type = parse_content_type(field.value);
             std::string_view word = field.value;
             word.remove_prefix(std::min(word.find_first_not_of(" \t\r\n\"'"), word.size()));
             found.composite_in_name =
-                same_word(word.substr(0, 9), "multipart") || same_word(word.substr(0, 7), "message");
-        } else if (same_word(field.name, "content-transfer-encoding")) {
+                same_keyword(word.substr(0, 9), "multipart") || same_keyword(word.substr(0, 7), "message");
+        } else if (same_keyword(field.name, "content-transfer-encoding")) {
             found.ambiguous = found.ambiguous || has_encoding;
             has_encoding = true;
             found.encoding = parse_transfer_encoding(field.value);
@@ -289,7 +284,7 @@ void SevenBit::end_header() {
         fail(SevenBitFailure::eight_bit_header);
     }
     for (std::string_view rest = header_; top_ && !rest.empty();)
-        if (same_word(take_field(rest).name, "dkim-signature")) dkim_signed_ = true;
+        if (same_keyword(take_field(rest).name, "dkim-signature")) dkim_signed_ = true;
     enter(Header::read(header_, in_digest_));
     top_ = false;
 }
@@ -355,7 +350,7 @@ void SevenBit::print_header(const Header& header, std::string_view encoding, boo
     };
     for (std::string_view rest = header_; !rest.empty();) {
         const Field field = take_field(rest);
-        if (due && same_word(field.name, "content-transfer-encoding"))
+        if (due && same_keyword(field.name, "content-transfer-encoding"))
             print_encoding();
         else
             out_ += field.text;
