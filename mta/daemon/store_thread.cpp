@@ -41,8 +41,12 @@ void StoreThread::loop() {
         std::vector<Job> group;
         {
             std::unique_lock lock(mutex_);
-            wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-            if (waiting_.empty()) return;
+            const auto due = [this] { return stopping_ || !waiting_.empty(); };
+            if (store_ && store_->has_leftovers())
+                wake_.wait_until(lock, next_sweep_, due);
+            else
+                wake_.wait(lock, due);
+            if (waiting_.empty() && stopping_) return;
             if (waiting_.size() <= max_group) {
                 group.swap(waiting_);
             } else {
@@ -51,8 +55,29 @@ void StoreThread::loop() {
                 waiting_.erase(waiting_.begin(), end);
             }
         }
-        run_group(group);
+        if (!group.empty()) run_group(group);
+        sweep();
     }
+}
+
+/// One step: mail that waits for the disk goes before it.
+void StoreThread::sweep() {
+    const auto now = std::chrono::steady_clock::now();
+    if (!store_ || !store_->has_leftovers() || now < next_sweep_) return;
+    next_sweep_ = now + sweep_pause;
+    Result<void> done = store_->begin();
+    if (done) done = store_->in_savepoint([this] { return store_->sweep(sweep_rows); });
+    if (done)
+        done = store_->commit();
+    else
+        store_->rollback();
+    if (done) return;
+    spdlog::warn("storage: bodies that belong to no message are not deleted yet: {}", done.error().text);
+    next_sweep_ = now + sweep_retry;
+    if (store_->broken())
+        store_.reset();
+    else if (done.error().code != Errc::full)
+        store_->skip_leftover();
 }
 
 void StoreThread::run_group(std::span<Job> group) {
