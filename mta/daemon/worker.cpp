@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "mta/daemon/clock.hpp"
 #include "mta/daemon/log.hpp"
 #include "mta/daemon/settlement.hpp"
@@ -135,6 +137,15 @@ Async<bool> Worker::attempt(queue::Delivery delivery) {
     now.last = queue::give_up(message.envelope, queue::Held::by_policy, context_.settings->queue.max_age,
                               wall_clock());
     DelivererContext context;
+    if (message.stored_body) {
+        const Result<std::shared_ptr<queue::BodyReader>> reader = bodies();
+        if (!reader) {
+            spdlog::error("{}: its body cannot be read: {}", id.str(), reader.error().text);
+            co_await give_back(ids);
+            co_return false;
+        }
+        context.body = std::make_shared<BodySource>(*reader, id, *message.stored_body);
+    }
     if (now.last) context.urgency = security::StsUrgency::final;
     context.resolver = context_.resolver;
     context.sts = context_.sts;
@@ -149,8 +160,52 @@ Async<bool> Worker::attempt(queue::Delivery delivery) {
     Deliverer deliverer(std::move(context), delivery, message);
     DeliveryReport report = co_await deliverer.run(random_);
     const bool dead = report.destination_dead;
+    if (report.body_error) {
+        Error error = *report.body_error;
+        co_await note_body_error(id, std::move(error));
+    }
     co_await settle(message, std::move(report), now);
     co_return dead;
+}
+
+Result<std::shared_ptr<queue::BodyReader>> Worker::bodies() {
+    if (bodies_) return bodies_;
+    Result<queue::BodyReader> opened = queue::BodyReader::open(context_.settings->daemon.state_directory);
+    if (!opened) return tl::unexpected(opened.error());
+    bodies_ = std::make_shared<queue::BodyReader>(std::move(*opened));
+    return bodies_;
+}
+
+/// What is damaged is not tried again until an administrator looked at it.
+Async<void> Worker::note_body_error(queue::MessageId id, Error error) {
+    if (error.code == Errc::not_found) co_return;  // removed meanwhile
+    if (error.code != Errc::invalid) {
+        spdlog::error("{}: its body cannot be read: {}", id.str(), error.text);
+        bodies_.reset();
+        co_return;
+    }
+    spdlog::critical("{}: frozen, it is damaged on disk: {}", id.str(), error.text);
+    std::function<Result<int>(queue::Store&)> work = [id, error](queue::Store& store) -> Result<int> {
+        return store.freeze(id, fmt::format("message {} is frozen: {}", id, error.text)).map([] {
+            return 0;
+        });
+    };
+    const Result<int> frozen = co_await context_.store->run(std::move(work));
+    if (!frozen) spdlog::error("{}: cannot be frozen: {}", id.str(), frozen.error().text);
+}
+
+/// What a notice may return of a large message, and an octet more.
+std::string Worker::beginning_of(const queue::StoredMessage& message, const DeliveryReport& report) {
+    const auto delivered = [](const DeliveredRecipient& r) {
+        return r.outcome.result == RecipientOutcome::Result::delivered;
+    };
+    if (!message.stored_body || std::all_of(report.recipients.begin(), report.recipients.end(), delivered))
+        return {};
+    const auto reader = bodies();
+    if (!reader) return {};
+    return (*reader)
+        ->prefix(message.id, *message.stored_body, context_.settings->queue.dsn_return_size + 1)
+        .value_or(std::string());
 }
 
 Async<void> Worker::settle(const queue::StoredMessage& message, DeliveryReport report, Attempt attempt) {
@@ -161,6 +216,8 @@ Async<void> Worker::settle(const queue::StoredMessage& message, DeliveryReport r
     input.hostname = context_.hostname.str();
     input.message = &message;
     input.report = &report;
+    const std::string beginning = beginning_of(message, report);
+    input.beginning = beginning;
     input.began = attempt.began;
     input.sts_checked = attempt.last;
     input.now = wall_clock();

@@ -57,12 +57,16 @@ private:
     [[nodiscard]] Async<void> run(queue::Delivery delivery, Finished finished);
     [[nodiscard]] Async<bool> attempt(queue::Delivery delivery);
     [[nodiscard]] Async<void> give_back(std::vector<queue::RecipientId> ids);
+    [[nodiscard]] Result<std::shared_ptr<queue::BodyReader>> bodies();
+    [[nodiscard]] Async<void> note_body_error(queue::MessageId id, Error error);
+    [[nodiscard]] std::string beginning_of(const queue::StoredMessage& message, const DeliveryReport& report);
     [[nodiscard]] Async<void> settle(const queue::StoredMessage& message, DeliveryReport report,
                                      Attempt attempt);
 
     WorkerContext context_;
     TlsClient tls_;
     TlsSessionCache sessions_;
+    std::shared_ptr<queue::BodyReader> bodies_;  ///< opened for the first large message
     asio::io_context io_;
     asio::executor_work_guard<asio::io_context::executor_type> work_;
     TaskGroup tasks_;

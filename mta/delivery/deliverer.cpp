@@ -25,10 +25,6 @@ std::string tls_word(const security::Verdict& verdict, const security::TlsFacts&
     return word;
 }
 
-bool eight_bit(const std::string& body) {
-    return std::any_of(body.begin(), body.end(), [](char c) { return static_cast<unsigned char>(c) > 127; });
-}
-
 /// A bounce that asks for REQUIRETLS is redacted: it is rather sent without than lost, so the tag demands
 /// nothing of a hop and is only passed on (RFC 8689 §5) [REQTLS-17 REQTLS-18].
 security::MessageTls demand_of(const queue::Envelope& envelope) {
@@ -42,7 +38,7 @@ Deliverer::Deliverer(DelivererContext context, const queue::Delivery& delivery,
                      const queue::StoredMessage& message)
     : context_(std::move(context)),
       message_(message),
-      body_(std::make_shared<const std::string>(message.body)),
+      body_(context_.body ? context_.body : std::make_shared<BodySource>(message.body)),
       due_(delivery.recipients),
       // A next-hop that is no domain (an address literal, a damaged row) is settled before the route is used.
       route_(*context_.resolver, *context_.sts, *context_.route, *context_.rules,
@@ -242,6 +238,7 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
     MailEnvelope mail = envelope();
     mail.requiretls = decision.requiretls || message_.envelope.tls == security::MessageTls::required;
     const std::vector<RecipientOutcome> outcomes = co_await smtp.transact(std::move(mail), body_);
+    report_.body_error = body_->error();
     // A connection that broke before any answer may be retried at the next address; one that broke after the
     // body may have delivered, and one answer at all means that this server took the transaction up.
     const bool unanswered = std::all_of(outcomes.begin(), outcomes.end(), [](const RecipientOutcome& o) {
@@ -347,7 +344,7 @@ MailEnvelope Deliverer::envelope() const {
     if (const Result<Address> sender = Address::parse(message_.envelope.sender)) out.sender = *sender;
     out.recipients = addresses_;
     out.size = body_->size();
-    out.eight_bit = eight_bit(*body_);
+    out.eight_bit = message_.envelope.body == queue::BodyType::eight_bit_mime;  // as it was found to be
     return out;
 }
 

@@ -38,8 +38,9 @@ struct DeliveryReport {
     std::vector<DeliveredRecipient> recipients;
     security::AttemptTrace trace;
     std::vector<security::TlsResult> results;
-    std::string would_hold;         ///< what a rule that only observes would have held the mail for
-    bool destination_dead = false;  ///< no host could be reached at all: let the destination rest
+    std::optional<Error> body_error;  ///< the message could not be read to its end
+    std::string would_hold;           ///< what a rule that only observes would have held the mail for
+    bool destination_dead = false;    ///< no host could be reached at all: let the destination rest
     std::chrono::steady_clock::time_point connected{};  ///< when the transaction began; zero: never
 
     explicit DeliveryReport(Domain domain) : trace(std::move(domain)) {}
@@ -51,6 +52,7 @@ struct DelivererContext {
     const RouteSettings* route = nullptr;
     std::shared_ptr<const security::RuleTable> rules;
     SessionContext session;
+    std::shared_ptr<BodySource> body;  ///< of a message with a stored body
     /// `final` for an attempt after which the message may be given up [STS-68].
     security::StsUrgency urgency = security::StsUrgency::normal;
 };
@@ -85,7 +87,7 @@ private:
 
     DelivererContext context_;
     const queue::StoredMessage& message_;
-    std::shared_ptr<const std::string> body_;
+    std::shared_ptr<BodySource> body_;
     std::vector<queue::DueRecipient> due_;
     std::vector<Address> addresses_;  ///< of due_, in the same order
     Route route_;

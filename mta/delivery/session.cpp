@@ -12,8 +12,6 @@ namespace {
 using security::TlsFacts;
 using security::TlsStage;
 
-constexpr std::size_t body_block = 64UL * 1024;
-
 std::string reply_text(const Reply& reply) {
     return security::printable(fmt::format("{} {}", reply.code, reply.text()), 300);
 }
@@ -179,7 +177,7 @@ Millis Session::limit_of(std::string_view command) const {
 }
 
 Async<std::vector<RecipientOutcome>> Session::transact(MailEnvelope envelope,
-                                                       std::shared_ptr<const std::string> body) {
+                                                       std::shared_ptr<BodySource> body) {
     using Act = MailTransaction::Step::Act;
     const DeliverySettings& settings = *context_.settings;
     MailTransaction transaction(std::move(envelope), opening_.extensions());
@@ -197,7 +195,7 @@ Async<std::vector<RecipientOutcome>> Session::transact(MailEnvelope envelope,
         if (!sent) {
             lost_after_body_ = transaction.awaiting_final();
             may_quit_ = false;
-            transaction.lost("4.4.2", sent.error().text);
+            transaction.lost(body->error() ? "4.3.0" : "4.4.2", sent.error().text);
             break;
         }
         const Result<Reply> reply = co_await connection_.read_reply(limit);
@@ -213,13 +211,16 @@ Async<std::vector<RecipientOutcome>> Session::transact(MailEnvelope envelope,
     co_return transaction.outcomes();
 }
 
-Async<Result<void>> Session::send_body(std::shared_ptr<const std::string> body) {
+Async<Result<void>> Session::send_body(std::shared_ptr<BodySource> body) {
     DotStuffer stuffer;
-    std::string_view rest = *body;
-    while (!rest.empty()) {
+    body->rewind();
+    for (;;) {
+        const Result<std::string_view> read = body->next();
+        if (!read) co_return tl::unexpected(read.error());
+        if (read->empty()) break;
         std::string block;
-        stuffer.append(rest.substr(0, body_block), block);
-        rest.remove_prefix(std::min(rest.size(), body_block));
+        block.reserve(read->size() + read->size() / 64 + 8);
+        stuffer.append(*read, block);
         const Result<void> sent =
             co_await connection_.write(std::move(block), context_.settings->block_timeout);
         if (!sent) co_return tl::unexpected(sent.error());

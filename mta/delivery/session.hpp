@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "config/settings.hpp"
+#include "mta/delivery/body_source.hpp"
 #include "mta/net/connection.hpp"
 #include "mta/net/tls_session_cache.hpp"
 #include "mta/smtp/mail_transaction.hpp"
@@ -46,9 +47,10 @@ public:
     /// judge.
     [[nodiscard]] Async<Opened> open(Endpoint to, const security::HopDecision& decision, Domain host,
                                      StartTls tls);
-    /// After a verdict to deliver. `body`: CRLF lines, not dot-stuffed.
+    /// After a verdict to deliver. `body`: CRLF lines, not dot-stuffed. When it cannot be read to its end the
+    /// connection ends before the server sees one, and the recipients are deferred.
     [[nodiscard]] Async<std::vector<RecipientOutcome>> transact(MailEnvelope envelope,
-                                                                std::shared_ptr<const std::string> body);
+                                                                std::shared_ptr<BodySource> body);
     [[nodiscard]] bool lost_after_body() const { return lost_after_body_; }
     /// After a verdict to deliver: the TLS session may be resumed under the same policy for so long, counted
     /// from the beginning of this one. It is kept by quit(), when all tickets have come and the connection
@@ -58,7 +60,7 @@ public:
     [[nodiscard]] Async<void> quit();
 
 private:
-    [[nodiscard]] Async<Result<void>> send_body(std::shared_ptr<const std::string> body);
+    [[nodiscard]] Async<Result<void>> send_body(std::shared_ptr<BodySource> body);
     [[nodiscard]] Millis limit_of(std::string_view command) const;
     [[nodiscard]] KeptTlsSession take_tls_session() const;
     void judge_chain(Opened& opened, const HandshakeFacts& handshake, const security::HopDecision& decision,

@@ -69,6 +69,7 @@ DeliveryReport Scene::deliver(const std::vector<std::string>& recipients) {
     context.resolver = &resolver;
     context.sts = &sts;
     context.route = &route;
+    context.body = body;
     context.rules = std::make_shared<const security::RuleTable>(security::RuleTable::build(rules).value());
     context.session.settings = &route.delivery;
     context.session.tls = &tls;

@@ -16,7 +16,10 @@ namespace sealpost::test {
 [[nodiscard]] std::shared_ptr<security::test::Certificate> certificate_for(const std::string& host);
 
 struct Scene {
-    Scene() { route.delivery.ipv6 = false; }
+    Scene() {
+        route.delivery.ipv6 = false;
+        message.envelope.body = queue::BodyType::seven_bit;
+    }
 
     /// All servers share the port of the first.
     ScriptedServer& server(const std::string& address, Script script);
@@ -33,6 +36,7 @@ struct Scene {
     std::vector<RuleSettings> rules;
     std::vector<std::unique_ptr<ScriptedServer>> servers;
     TlsSessionCache sessions{10};
+    std::shared_ptr<BodySource> body;  ///< in place of the message's own
     Millis session_lifetime = std::chrono::hours(1);
     std::mt19937 random{1};  // NOLINT: the same order of hosts in every run
     queue::Delivery delivery{.message = queue::test::id_of(1), .domain = {}, .recipients = {}};
