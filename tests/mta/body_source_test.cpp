@@ -83,7 +83,9 @@ TEST_SUITE("mta/delivery/body_source") {
         Stored stored;
         Scene scene;
         scene.two_hosts();
-        ScriptedServer& first = scene.server("127.0.0.2", {.replies = {{"", "421 busy\r\n"}}});
+        test::Script busy;
+        busy.replies[""] = "421 busy\r\n";
+        ScriptedServer& first = scene.server("127.0.0.2", busy);
         ScriptedServer& second = scene.server("127.0.0.3", {});
         scene.body = stored.source();
         const DeliveryReport report = scene.deliver();
