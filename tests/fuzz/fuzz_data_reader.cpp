@@ -35,14 +35,14 @@ void check_read(std::string_view input, std::size_t cut) {
     require(all.consumed <= input.size() && (all.state != State::more || all.consumed == input.size()));
 
     DataReader blocks(limits);
-    std::string taken;
+    std::string handed_out;
     for (std::size_t at = 0; at < all.consumed; at += cut) {
         const std::size_t size = std::min(cut, all.consumed - at);
         if (blocks.feed(input.substr(at, size)).state != State::more) break;
-        taken += blocks.take_block();
+        handed_out += blocks.take_block();
     }
     if (all.state == State::done) {
-        require(taken + blocks.message() == whole.message());
+        require(handed_out + blocks.message() == whole.message());
         require(blocks.received_fields() == whole.received_fields());
     }
 
