@@ -40,8 +40,11 @@ Checksum& Checksum::add(std::int64_t number) {
 }
 
 Checksum& Checksum::add(std::string_view field) {
-    add(static_cast<std::int64_t>(field.size()));
-    require(EVP_DigestUpdate(context_.get(), field.data(), field.size()));
+    return add(static_cast<std::int64_t>(field.size())).append(field);
+}
+
+Checksum& Checksum::append(std::string_view piece) {
+    require(EVP_DigestUpdate(context_.get(), piece.data(), piece.size()));
     return *this;
 }
 

@@ -17,6 +17,8 @@ public:
     Checksum();
     Checksum& add(std::string_view field);
     Checksum& add(std::int64_t number);
+    /// A piece of one long field, or of octets that are all there is: no length before it.
+    Checksum& append(std::string_view piece);
     /// 32 octets. Ends the use of this object.
     [[nodiscard]] std::string finish();
     /// The first 8 octets of finish(), for rows where 32 would weigh more than the row.

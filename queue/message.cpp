@@ -68,8 +68,7 @@ Result<void> validate(const NewMessage& message) {
     if (message.recipients.empty()) return fail(Errc::invalid, "a message without recipients");
     if (message.recipients.size() > max_recipients_per_message)
         return fail(Errc::invalid, "too many recipients");
-    if (message.body.size() > max_body_size)
-        return fail(Errc::invalid, "the message is too large to be stored");
+    if (message.size() > max_body_size) return fail(Errc::invalid, "the message is too large to be stored");
     auto ok = check("the sender", envelope.sender, max_path_size);
     if (ok) ok = check("the client's address", envelope.client_ip, max_name_size);
     if (ok) ok = check("the client's name", envelope.client_helo, max_name_size);

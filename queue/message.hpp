@@ -76,18 +76,33 @@ struct Recipient {
     std::string notify;   ///< as given; empty: none
 };
 
+/// Octets of one row of a stored body: all its rows have so many, the last one what is left. A body of one
+/// row travels in memory, a longer one row by row.
+inline constexpr std::size_t body_chunk = 64U << 10;
+
+/// A body of more than one row, in the store.
+struct StoredBody {
+    std::int64_t first = 0;  ///< the id of its first row; the others follow without a gap
+    std::uint64_t size = 0;  ///< octets
+    std::string digest;      ///< SHA-256 of its octets
+};
+
 struct NewMessage {
     MessageId id;
     Envelope envelope;
     std::vector<Recipient> recipients;
-    std::string body;  ///< as it leaves: CRLF lines, not dot-stuffed
+    std::string body;                         ///< as it leaves: CRLF lines, not dot-stuffed
+    std::optional<StoredBody> stored_body{};  ///< in place of `body`: Store::add_body() has taken it
+    [[nodiscard]] std::uint64_t size() const { return stored_body ? stored_body->size : body.size(); }
 };
 
 /// What a delivery needs; its recipients come with the DueRecipient.
 struct StoredMessage {
     MessageId id;
     Envelope envelope;
-    std::string body;
+    std::string body;                         ///< empty when there is a `stored_body`
+    std::optional<StoredBody> stored_body{};  ///< of more than one row: body_reader.hpp reads it
+    [[nodiscard]] std::uint64_t size() const { return stored_body ? stored_body->size : body.size(); }
 };
 
 /// A recipient whose time has come; leased to this process until settled or released.

@@ -160,5 +160,8 @@ std::int64_t Database::last_insert_rowid() const {
 bool Database::in_transaction() const {
     return sqlite3_get_autocommit(handle_.get()) == 0;
 }
+void Database::release_memory() {
+    sqlite3_db_release_memory(handle_.get());
+}
 
 }  // namespace sealpost::queue

@@ -118,6 +118,8 @@ public:
     [[nodiscard]] std::int64_t last_insert_rowid() const;
     /// False also after SQLite itself rolled back because the disk failed or is full.
     [[nodiscard]] bool in_transaction() const;
+    /// Gives back the pages that are only kept in case they are read again.
+    void release_memory();
 
 private:
     struct Close {

@@ -1,12 +1,19 @@
 #include "queue/store.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "queue/rows.hpp"
 #include "queue/schema.hpp"
 #include "queue/store_impl.hpp"
 
 namespace sealpost::queue {
+
+namespace {
+
+constexpr std::uint64_t release_after = 4U << 20;
+
+}  // namespace
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Store::Store(Store&&) noexcept = default;
@@ -99,9 +106,16 @@ Result<void> Store::Impl::prepare() {
          " WHERE message = ?1 AND number = ?2 AND state <> 3"},
         {&any_recipient, "SELECT 1 FROM recipient WHERE message = ? LIMIT 1"},
         {&drop_recipients, "DELETE FROM recipient WHERE message = ?"},
-        {&drop_body,
-         "DELETE FROM body WHERE message = ?1 AND id >= (SELECT body_first FROM message WHERE id = ?1)"
-         " AND id <= (SELECT body_first + body_size / ?2 FROM message WHERE id = ?1)"},
+        {&body_range, "SELECT body_first, body_size FROM message WHERE id = ?"},
+        {&drop_chunk, "DELETE FROM body WHERE id = ? AND message = ?"},
+        {&some_chunks,
+         "SELECT id FROM body WHERE id >= ?1 AND id < ?2 AND message = ?3 ORDER BY id LIMIT ?4"},
+        {&count_chunks,
+         "SELECT count(*), ifnull(sum(length(data)), 0) FROM body WHERE id >= ?1 AND id < ?2 AND message = "
+         "?3"},
+        {&add_reception, "INSERT OR REPLACE INTO reception (message, body_first, body_end) VALUES (?, ?, ?)"},
+        {&get_reception, "SELECT body_first, body_end FROM reception WHERE message = ?"},
+        {&drop_reception, "DELETE FROM reception WHERE message = ?"},
         {&drop_message, "DELETE FROM message WHERE id = ?"},
         {&add_attempt, "INSERT INTO attempt (message, at, trace, shared) VALUES (?, ?, ?, ?)"},
         {&drop_attempt, "DELETE FROM attempt WHERE id = ?"},
@@ -137,6 +151,7 @@ Result<void> Store::Impl::recover() {
     Statement count_messages;
     Statement count_recipients;
     Statement last_ids;
+    Statement receptions;
     auto done = db.prepare_all({
         {&unlease_all,
          "UPDATE recipient SET state = CASE state WHEN 4 THEN 4 ELSE 0 END,"
@@ -147,6 +162,7 @@ Result<void> Store::Impl::recover() {
         {&last_ids,
          "SELECT max(ifnull((SELECT value FROM meta WHERE name = 'high_water'), 0),"
          " ifnull((SELECT max(id) FROM message), 0))"},
+        {&receptions, "SELECT message, body_end FROM reception"},
     });
     if (done) done = unlease_all.run();
     if (!done) return done;
@@ -168,7 +184,16 @@ Result<void> Store::Impl::recover() {
                     .recipients = static_cast<std::uint64_t>(recipients->value_or(0))};
     now.high_water = stored_high_water = high_water->value_or(0);
     next_body = last_body->value_or(0) + 1;
-    return {};
+    auto rows = receptions.query();
+    if (!rows) return tl::unexpected(rows.error());
+    for (;;) {
+        const Result<bool> row = rows->next();
+        if (!row) return tl::unexpected(row.error());
+        if (!*row) return {};
+        if (const auto id = MessageId::from_value(rows->integer(0))) leftovers.push_back(*id);
+        // Whoever still thinks that it receives one of them must not meet the rows of another message.
+        if (rows->integer(1) < (std::int64_t{1} << 62)) next_body = std::max(next_body, rows->integer(1));
+    }
 }
 
 Result<std::optional<std::int64_t>> Store::Impl::integer(Result<Rows> rows) {
@@ -196,6 +221,9 @@ Result<void> Store::commit() {
     if (done) done = s.commit.run();
     if (done) {
         s.stored_high_water = s.now.high_water;
+        // Else the pages of one large body would fill the cache, which has a use only for those of indexes.
+        if (std::exchange(s.body_octets_moved, s.body_octets_moved % release_after) >= release_after)
+            s.db.release_memory();
         return {};
     }
     rollback();

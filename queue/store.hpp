@@ -88,6 +88,14 @@ struct Removed {
     std::size_t messages = 0;  ///< that have no recipient left
 };
 
+/// A body that is being received. Its rows have the ids from `first` on, less than `end`, as long as its row
+/// in the table `reception` says so.
+struct Reception {
+    MessageId message;
+    std::int64_t first = 0;
+    std::int64_t end = 0;
+};
+
 struct Counters {
     std::uint64_t messages = 0;
     std::uint64_t recipients = 0;
@@ -118,8 +126,26 @@ public:
         return result;
     }
 
-    /// Envelope, recipients and body; checked by validate().
+    /// Envelope, recipients and body; checked by validate(). A `stored_body` must be what the reception of
+    /// this message has taken, whole; the reception ends with it.
     [[nodiscard]] Result<void> enqueue(const NewMessage& message, Lease lease);
+
+    /// For a body that comes piece by piece, `limit` octets at most. Until enqueue() it belongs to nobody:
+    /// what a process that died has left of it goes away after the next open().
+    [[nodiscard]] Result<Reception> begin_reception(MessageId id, std::uint64_t limit);
+    /// Piece `number` from 0: body_chunk octets, the last one less. Errc::not_found when the reception is no
+    /// more: it was given up, or the store was opened anew.
+    [[nodiscard]] Result<void> add_body(const Reception& reception, std::uint64_t number,
+                                        std::string_view piece);
+    /// Nothing of it will be enqueued. Harmless after enqueue().
+    void abandon(MessageId id);
+
+    /// Bodies that belong to no message: given up, left by a crash, or of large messages that are gone. They
+    /// are deleted `limit` rows a call, so that nobody waits long for it.
+    [[nodiscard]] bool has_leftovers() const;
+    [[nodiscard]] Result<void> sweep(std::size_t limit);
+    /// Not before the next open() again: what could not be swept.
+    void skip_leftover();
 
     /// Leases up to `limit` recipients whose time has come, oldest first; those of `saturated` destinations
     /// are parked instead, so that they cannot stand before others. Looks at `limit` rows at most.
@@ -129,9 +155,12 @@ public:
     /// When the next unleased recipient is due; nullopt: none waits.
     [[nodiscard]] Result<std::optional<Time>> next_due();
 
-    /// The checksum is verified; a damaged message is frozen in this transaction and reported as a value, so
-    /// that the savepoint keeps the mark. Errc::not_found when it is gone.
+    /// The checksum is verified, but for the body of more than one row, which is only named and verified
+    /// while it is read (body_reader.hpp). A damaged message is frozen in this transaction and reported as a
+    /// value, so that the savepoint keeps the mark. Errc::not_found when it is gone.
     [[nodiscard]] Result<std::variant<StoredMessage, Frozen>> load_message(MessageId id);
+    /// Damage was found later: not delivered any more until an administrator looked at it.
+    [[nodiscard]] Result<void> freeze(MessageId id, const std::string& reason);
 
     /// The marker that an attempt begins; committed before connecting. An attempt that neither settles nor is
     /// released counts as `interrupted` at the next open. Returns those that may be attempted: the others

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "queue/checksum.hpp"
+#include "queue/message_checksum.hpp"
 #include "queue/rows.hpp"
 #include "queue/store_impl.hpp"
 
@@ -10,25 +11,7 @@ namespace sealpost::queue {
 
 namespace {
 
-constexpr std::size_t chunk_size = 64U << 10;
 constexpr std::size_t max_text = 1000;
-
-std::string message_checksum(MessageId id, const Envelope& e, std::string_view body) {
-    Checksum checksum;
-    checksum.add(id.value())
-        .add(e.sender)
-        .add(flags_to_row(e))
-        .add(e.client_ip)
-        .add(e.client_helo)
-        .add(e.protocol)
-        .add(to_row(e.received_at))
-        .add(to_row(e.expires_at))
-        .add(body);
-    // Only when set, so that messages from before the tag keep their checksum. Behind the body, whose length
-    // is part of the sum: no other message looks like that.
-    if (e.tls != security::MessageTls::by_policy) checksum.add(tls_to_row(e.tls));
-    return checksum.finish();
-}
 
 std::string_view cut(std::string_view text) {
     return text.substr(0, max_text);
@@ -82,14 +65,17 @@ Result<void> Store::enqueue(const NewMessage& message, Lease lease) {
     Impl& s = *impl_;
     const Envelope& e = message.envelope;
     const std::int64_t id = message.id.value();
-    const std::int64_t body_first = s.next_body;
+    if (message.stored_body)
+        if (auto taken = s.take_over(message); !taken) return taken;
+    const std::int64_t body_first = message.stored_body ? message.stored_body->first : s.next_body;
+    const std::string digest = message.stored_body ? message.stored_body->digest : body_digest(message.body);
     auto done =
         s.add_message.run(id, e.sender, flags_to_row(e), e.client_ip, e.client_helo, e.protocol,
-                          to_row(e.received_at), to_row(e.expires_at), body_first, message.body.size(),
-                          Blob{message_checksum(message.id, e, message.body)}, tls_to_row(e.tls));
+                          to_row(e.received_at), to_row(e.expires_at), body_first, message.size(),
+                          Blob{message_checksum(message.id, e, message.size(), digest)}, tls_to_row(e.tls));
     for (std::string_view rest = message.body; done && !rest.empty();
-         rest.remove_prefix(std::min(chunk_size, rest.size())))
-        done = s.add_body.run(s.next_body++, id, Blob{rest.substr(0, chunk_size)});
+         rest.remove_prefix(std::min(body_chunk, rest.size())))
+        done = s.add_body.run(s.next_body++, id, Blob{rest.substr(0, body_chunk)});
     const int state = lease == Lease::yes ? 1 : 0;
     std::int64_t number = 0;
     for (const Recipient& r : message.recipients) {
@@ -231,23 +217,18 @@ Result<std::variant<StoredMessage, Frozen>> Store::load_message(MessageId id) {
         }
     }
     if (reason.empty()) {
-        const std::uint64_t chunks = *size / chunk_size + 1;
-        auto rows = s.get_body.query(body_first, id.value(), chunks);
-        if (!rows) return tl::unexpected(rows.error());
-        message.body.reserve(*size);
-        for (;;) {
-            const Result<bool> row = rows->next();
-            if (!row) return tl::unexpected(row.error());
-            if (!*row || message.body.size() > *size) break;
-            message.body += rows->text(0);
-        }
-        if (message.body.size() != *size || message_checksum(id, message.envelope, message.body) != checksum)
-            reason = "its checksum does not match: it is not what was accepted";
+        const auto whole = s.verify(message, body_first, *size, checksum);
+        if (!whole) return tl::unexpected(whole.error());
+        if (!*whole) reason = "its checksum does not match: it is not what was accepted";
     }
     if (reason.empty()) return Loaded{std::move(message)};
     reason = fmt::format("message {} is frozen: {}", id, reason);
     if (auto done = s.freeze(id, reason); !done) return tl::unexpected(done.error());
     return Loaded{Frozen{std::move(reason)}};
+}
+
+Result<void> Store::freeze(MessageId id, const std::string& reason) {
+    return impl_->freeze(id, reason);
 }
 
 Result<std::vector<RecipientId>> Store::begin_attempt(std::span<const RecipientId> recipients) {
@@ -348,12 +329,22 @@ Result<bool> Store::Impl::remove_message(MessageId id) {
     auto done = drop_recipients.run(id.value());
     if (!done) return tl::unexpected(done.error());
     now.counters.recipients -= static_cast<std::uint64_t>(db.changes());
-    done = drop_body.run(id.value(), chunk_size);
+    std::int64_t first = 0;
+    std::int64_t size = 0;
+    {
+        auto rows = body_range.query(id.value());
+        if (!rows) return tl::unexpected(rows.error());
+        const Result<bool> row = rows->next();
+        if (!row) return tl::unexpected(row.error());
+        if (!*row) return false;
+        first = rows->integer(0);
+        size = rows->integer(1);
+    }
+    done = remove_body(id, first, size);
     if (done) done = drop_message.run(id.value());
     if (!done) return tl::unexpected(done.error());
-    const bool existed = db.changes() > 0;
-    if (existed) --now.counters.messages;
-    return existed;
+    --now.counters.messages;
+    return true;
 }
 
 }  // namespace sealpost::queue

@@ -152,7 +152,7 @@ SettlementPlan plan_settlement(const SettlementInput& in) {
                           .id = in.ids->next(in.now),
                           .original_id = in.message->id,
                           .original = &in.message->envelope,
-                          .original_body = in.message->body,
+                          .original_body = in.message->stored_body ? in.beginning : in.message->body,
                           .recipients = std::move(failed),
                           .envelope_id = {},
                           .contact = {},

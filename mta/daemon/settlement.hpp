@@ -19,6 +19,7 @@ struct SettlementInput {
     const QueueSettings* settings = nullptr;
     std::string hostname;
     const queue::StoredMessage* message = nullptr;
+    std::string_view beginning;  ///< of a stored body: so much that it is seen whether it may be returned
     const DeliveryReport* report = nullptr;
     queue::Time began{};  ///< when the delivery began
     queue::Time now{};

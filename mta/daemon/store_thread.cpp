@@ -43,12 +43,17 @@ void StoreThread::loop() {
         std::vector<Job> group;
         {
             std::unique_lock lock(mutex_);
+            const auto due = [this] { return stopping_ || !waiting_.empty(); };
             idle_ = true;
-            wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+            if (store_ && store_->has_leftovers())
+                wake_.wait_until(lock, next_sweep_, due);
+            else
+                wake_.wait(lock, due);
             idle_ = false;
-            if (waiting_.empty()) return;
+            if (waiting_.empty() && stopping_) return;
             // Under load a moment's wait puts more into one sync; a lone job never waits.
-            if (!stopping_ && waiting_.size() < enough && std::chrono::steady_clock::now() - ended < gather) {
+            if (!stopping_ && !waiting_.empty() && waiting_.size() < enough &&
+                std::chrono::steady_clock::now() - ended < gather) {
                 lock.unlock();
                 std::this_thread::sleep_for(gather);
                 lock.lock();
@@ -61,9 +66,32 @@ void StoreThread::loop() {
                 waiting_.erase(waiting_.begin(), end);
             }
         }
-        run_group(group);
-        ended = std::chrono::steady_clock::now();
+        if (!group.empty()) {
+            run_group(group);
+            ended = std::chrono::steady_clock::now();
+        }
+        sweep();
     }
+}
+
+/// One step: mail that waits for the disk goes before it.
+void StoreThread::sweep() {
+    const auto now = std::chrono::steady_clock::now();
+    if (!store_ || !store_->has_leftovers() || now < next_sweep_) return;
+    next_sweep_ = now + sweep_pause;
+    Result<void> done = store_->begin();
+    if (done) done = store_->in_savepoint([this] { return store_->sweep(sweep_rows); });
+    if (done)
+        done = store_->commit();
+    else
+        store_->rollback();
+    if (done) return;
+    spdlog::warn("storage: bodies that belong to no message are not deleted yet: {}", done.error().text);
+    next_sweep_ = now + sweep_retry;
+    if (store_->broken())
+        store_.reset();
+    else if (done.error().code != Errc::full)
+        store_->skip_leftover();
 }
 
 void StoreThread::run_group(std::span<Job> group) {

@@ -4,6 +4,7 @@
 /// acknowledged only
 ///          after the commit that holds it has returned.
 /// Threads  `run` from any executor; a job runs on the store thread and must not touch anything else.
+///          Between jobs it deletes bodies that belong to no message, a few rows at a time.
 ///          Stop it before the executor of a caller goes away: answers are posted there.
 /// Errors   what the job returned; Errc::storage when its transaction was not committed; Errc::full when the
 /// queue of
@@ -37,6 +38,17 @@ public:
     [[nodiscard]] Async<Result<T>> run(std::function<Result<T>(queue::Store&)> work,
                                        std::chrono::steady_clock::duration limit = answer_limit) {
         const asio::any_io_executor caller = co_await asio::this_coro::executor;
+        const auto done = start<T>(std::move(work), caller);
+        Result<Result<T>> result = co_await done->wait(limit);
+        if (!result) co_return tl::unexpected(result.error());
+        co_return std::move(*result);
+    }
+
+    /// The same, without waiting yet; jobs of one thread run in the order in which they were started. Nobody
+    /// has to wait for it.
+    template <class T>
+    std::shared_ptr<Completion<Result<T>>> start(std::function<Result<T>(queue::Store&)> work,
+                                                 const asio::any_io_executor& caller) {
         auto done = Completion<Result<T>>::create(caller);
         auto value = std::make_shared<Result<T>>(fail(Errc::storage, "the job did not run"));
         Job job;
@@ -51,10 +63,8 @@ public:
         job.finish = [done, value](const Result<void>& committed) {
             done->set(committed ? std::move(*value) : Result<T>(tl::unexpected(committed.error())));
         };
-        if (!submit(std::move(job))) co_return fail(Errc::full, "too many jobs wait for the disk");
-        Result<Result<T>> result = co_await done->wait(limit);
-        if (!result) co_return tl::unexpected(result.error());
-        co_return std::move(*result);
+        if (!submit(std::move(job))) done->set(fail(Errc::full, "too many jobs wait for the disk"));
+        return done;
     }
 
     /// Commits what is queued and ends the thread; later jobs fail.
@@ -71,6 +81,9 @@ private:
     static constexpr std::size_t max_group = 512;
     static constexpr std::chrono::microseconds gather{500};
     static constexpr std::size_t enough = 24;  ///< jobs that are worth a sync of their own
+    static constexpr std::size_t sweep_rows = 32;
+    static constexpr std::chrono::milliseconds sweep_pause{20};
+    static constexpr std::chrono::seconds sweep_retry{5};
 
     struct Job {
         std::function<bool(queue::Store&)> execute;  ///< false: the whole transaction is lost
@@ -80,6 +93,7 @@ private:
     bool submit(Job job);
     void loop();
     void run_group(std::span<Job> group);
+    void sweep();
     void reopen();
 
     queue::StoreOptions options_;
@@ -88,7 +102,8 @@ private:
     std::condition_variable wake_;
     std::vector<Job> waiting_;
     bool stopping_ = false;
-    bool idle_ = false;  ///< the thread waits to be woken
+    bool idle_ = false;                                   ///< the thread waits to be woken
+    std::chrono::steady_clock::time_point next_sweep_{};  ///< of the store thread alone
     std::atomic<std::uint64_t> messages_{0};
     std::atomic<std::uint64_t> recipients_{0};
     std::atomic<bool> healthy_{true};

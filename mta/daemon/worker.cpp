@@ -154,6 +154,15 @@ Async<void> Worker::deliver_next(queue::Delivery delivery, Course& course) {
     context.session.tls = &tls_;
     context.session.sessions = &sessions_;
     if (now.last) context.urgency = security::StsUrgency::final;
+    if (message->stored_body) {
+        const Result<std::shared_ptr<queue::BodyReader>> reader = bodies();
+        if (!reader) {
+            spdlog::error("{}: its body cannot be read: {}", message->id.str(), reader.error().text);
+            co_await give_back(ids_of(delivery));
+            co_return;
+        }
+        context.body = std::make_shared<BodySource>(*reader, message->id, *message->stored_body);
+    }
     // A last attempt looks at everything again.
     std::unique_ptr<KeptSession> kept = std::move(course.kept);
     if (now.last && kept) {
@@ -171,6 +180,10 @@ Async<void> Worker::deliver_next(queue::Delivery delivery, Course& course) {
     else if (report.tried)
         so_far.end = queue::RunEnd::trouble;
     if (report.trace.mx) so_far.mx = security::name_of_mx_set(*report.trace.mx);
+    if (report.body_error) {
+        Error error = *report.body_error;
+        co_await note_body_error(message->id, std::move(error));
+    }
     course.ended = end_of(message, std::move(report), now);
 }
 
@@ -232,6 +245,46 @@ Async<Worker::Message> Worker::load(queue::Delivery& delivery, Course& course) {
         std::get<queue::StoredMessage>(std::move(*loaded->message)));
 }
 
+Result<std::shared_ptr<queue::BodyReader>> Worker::bodies() {
+    if (bodies_) return bodies_;
+    Result<queue::BodyReader> opened = queue::BodyReader::open(context_.settings->daemon.state_directory);
+    if (!opened) return tl::unexpected(opened.error());
+    bodies_ = std::make_shared<queue::BodyReader>(std::move(*opened));
+    return bodies_;
+}
+
+/// What is damaged is not tried again until an administrator looked at it.
+Async<void> Worker::note_body_error(queue::MessageId id, Error error) {
+    if (error.code == Errc::not_found) co_return;  // removed meanwhile
+    if (error.code != Errc::invalid) {
+        spdlog::error("{}: its body cannot be read: {}", id.str(), error.text);
+        bodies_.reset();
+        co_return;
+    }
+    spdlog::critical("{}: frozen, it is damaged on disk: {}", id.str(), error.text);
+    std::function<Result<int>(queue::Store&)> work = [id, error](queue::Store& store) -> Result<int> {
+        return store.freeze(id, fmt::format("message {} is frozen: {}", id, error.text)).map([] {
+            return 0;
+        });
+    };
+    const Result<int> frozen = co_await context_.store->run(std::move(work));
+    if (!frozen) spdlog::error("{}: cannot be frozen: {}", id.str(), frozen.error().text);
+}
+
+/// What a notice may return of a large message, and an octet more.
+std::string Worker::beginning_of(const queue::StoredMessage& message, const DeliveryReport& report) {
+    const auto delivered = [](const DeliveredRecipient& r) {
+        return r.outcome.result == RecipientOutcome::Result::delivered;
+    };
+    if (!message.stored_body || std::all_of(report.recipients.begin(), report.recipients.end(), delivered))
+        return {};
+    const auto reader = bodies();
+    if (!reader) return {};
+    return (*reader)
+        ->prefix(message.id, *message.stored_body, context_.settings->queue.dsn_return_size + 1)
+        .value_or(std::string());
+}
+
 Worker::Ended Worker::end_of(Message message, DeliveryReport report, Attempt attempt) {
     const auto ended = std::chrono::steady_clock::now();
     const bool connected = report.connected != std::chrono::steady_clock::time_point{};
@@ -240,6 +293,8 @@ Worker::Ended Worker::end_of(Message message, DeliveryReport report, Attempt att
     input.hostname = context_.hostname.str();
     input.message = message.get();
     input.report = &report;
+    const std::string beginning = beginning_of(*message, report);
+    input.beginning = beginning;
     input.began = attempt.began;
     input.sts_checked = attempt.last;
     input.now = wall_clock();

@@ -90,10 +90,14 @@ private:
     void settled(Course& course, const queue::Settled& settled);
     [[nodiscard]] Ended end_of(Message message, DeliveryReport report, Attempt attempt);
     [[nodiscard]] DelivererContext deliverer_context() const;
+    [[nodiscard]] Result<std::shared_ptr<queue::BodyReader>> bodies();
+    [[nodiscard]] Async<void> note_body_error(queue::MessageId id, Error error);
+    [[nodiscard]] std::string beginning_of(const queue::StoredMessage& message, const DeliveryReport& report);
 
     WorkerContext context_;
     TlsClient tls_;
     TlsSessionCache sessions_;
+    std::shared_ptr<queue::BodyReader> bodies_;  ///< opened for the first large message
     asio::io_context io_;
     asio::executor_work_guard<asio::io_context::executor_type> work_;
     TaskGroup tasks_;

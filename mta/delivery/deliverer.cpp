@@ -45,7 +45,7 @@ Deliverer::Deliverer(DelivererContext context, const queue::Delivery& delivery,
                      std::shared_ptr<const queue::StoredMessage> message)
     : context_(std::move(context)),
       message_(std::move(message)),
-      body_(message_, &message_->body),
+      body_(context_.body ? context_.body : std::make_shared<BodySource>(message_->body)),
       due_(delivery.recipients),
       // A next-hop that is no domain (an address literal, a damaged row) is settled before the route is used.
       route_(*context_.resolver, *context_.sts, *context_.route, *context_.rules,
@@ -95,6 +95,7 @@ Async<void> Deliverer::send_over(std::unique_ptr<KeptSession> kept) {
     MailEnvelope mail = envelope();
     mail.requiretls = kept->requiretls;
     const std::vector<RecipientOutcome> outcomes = co_await kept->smtp->transact(std::move(mail), body_);
+    report_.body_error = body_->error();
     if (unanswered(outcomes) && !kept->smtp->lost_after_body()) {
         report_.connected = {};
         co_await kept->smtp->quit();
@@ -309,6 +310,7 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
     const bool requiretls = decision.requiretls || message_->envelope.tls == security::MessageTls::required;
     mail.requiretls = requiretls;
     const std::vector<RecipientOutcome> outcomes = co_await smtp.transact(std::move(mail), body_);
+    report_.body_error = body_->error();
     // A connection that broke before any answer may be retried at the next address; one that broke after the
     // body may have delivered, and one answer at all means that this server took the transaction up.
     const bool lost = unanswered(outcomes) && !outcomes.empty();
@@ -422,7 +424,7 @@ MailEnvelope Deliverer::envelope() const {
     if (const Result<Address> sender = Address::parse(message_->envelope.sender)) out.sender = *sender;
     out.recipients.assign(addresses_.begin(), addresses_.end());
     out.size = body_->size();
-    out.eight_bit = message_->envelope.body == queue::BodyType::eight_bit_mime;
+    out.eight_bit = message_->envelope.body == queue::BodyType::eight_bit_mime;  // as it was found to be
     return out;
 }
 

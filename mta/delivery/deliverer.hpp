@@ -39,9 +39,10 @@ struct DeliveryReport {
     std::vector<DeliveredRecipient> recipients;
     security::AttemptTrace trace;
     std::vector<security::TlsResult> results;
-    std::string would_hold;         ///< what a rule that only observes would have held the mail for
-    bool destination_dead = false;  ///< no host could be reached at all: let the destination rest
-    bool tried = false;             ///< at least one address was
+    std::optional<Error> body_error;  ///< the message could not be read to its end
+    std::string would_hold;           ///< what a rule that only observes would have held the mail for
+    bool destination_dead = false;    ///< no host could be reached at all: let the destination rest
+    bool tried = false;               ///< at least one address was
     std::chrono::steady_clock::time_point connected{};  ///< when the transaction began; zero: never
     /// Sent over a connection that an earlier message had opened: what is its own, and where the rest stands.
     std::optional<security::ReusedTrace> reused;
@@ -57,6 +58,7 @@ struct DelivererContext {
     const RouteSettings* route = nullptr;
     std::shared_ptr<const security::RuleTable> rules;
     SessionContext session;
+    std::shared_ptr<BodySource> body;  ///< of a message with a stored body
     /// `final` for an attempt after which the message may be given up [STS-68].
     security::StsUrgency urgency = security::StsUrgency::normal;
     ReuseLimits reuse;
@@ -98,7 +100,7 @@ private:
 
     DelivererContext context_;
     std::shared_ptr<const queue::StoredMessage> message_;
-    std::shared_ptr<const std::string> body_;
+    std::shared_ptr<BodySource> body_;
     std::vector<queue::DueRecipient> due_;
     std::vector<Address> addresses_;  ///< of due_, in the same order
     Route route_;

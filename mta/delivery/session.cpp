@@ -12,8 +12,6 @@ namespace {
 using security::TlsFacts;
 using security::TlsStage;
 
-constexpr std::size_t body_block = 64UL * 1024;
-
 std::string reply_text(const Reply& reply) {
     return security::printable(fmt::format("{} {}", reply.code, reply.text()), 300);
 }
@@ -179,14 +177,15 @@ Millis Session::limit_of(std::string_view command) const {
 }
 
 Async<std::vector<RecipientOutcome>> Session::transact(MailEnvelope envelope,
-                                                       std::shared_ptr<const std::string> body) {
+                                                       std::shared_ptr<BodySource> body) {
     using Act = MailTransaction::Step::Act;
     const DeliverySettings& settings = *context_.settings;
     MailTransaction transaction(std::move(envelope), opening_.extensions(),
                                 reset_needed_ ? Rset::first : Rset::no);
     lost_after_body_ = false;
     MailTransaction::Step step = transaction.start();
-    std::string_view rest = *body;  // of what goes out by BDAT
+    std::string_view rest;  // of what goes out by BDAT
+    body->rewind();
     Millis limit = settings.mail_timeout;
     while (step.act != Act::done && step.act != Act::close) {
         Result<void> sent;
@@ -198,9 +197,7 @@ Async<std::vector<RecipientOutcome>> Session::transact(MailEnvelope envelope,
             sent = co_await send_body(body);
         } else if (step.act == Act::send_chunk) {
             limit = settings.final_timeout;
-            const std::string_view chunk = rest.substr(0, step.octets);
-            rest.remove_prefix(chunk.size());
-            sent = co_await send_chunk(std::move(step.bytes), chunk);
+            sent = co_await send_chunk(std::move(step.bytes), step.octets, *body, rest);
             if (sent) {
                 step = transaction.chunk_sent();
                 if (step.act != Act::read) continue;
@@ -209,7 +206,7 @@ Async<std::vector<RecipientOutcome>> Session::transact(MailEnvelope envelope,
         if (!sent) {
             lost_after_body_ = transaction.awaiting_final();
             may_quit_ = false;
-            transaction.lost("4.4.2", sent.error().text);
+            transaction.lost(body->error() ? "4.3.0" : "4.4.2", sent.error().text);
             break;
         }
         const Result<Reply> reply = co_await connection_.read_reply(limit);
@@ -226,26 +223,39 @@ Async<std::vector<RecipientOutcome>> Session::transact(MailEnvelope envelope,
     co_return transaction.outcomes();
 }
 
-Async<Result<void>> Session::send_chunk(std::string command, std::string_view chunk) {
+/// `rest`: of the block that was read last, what has not gone out yet.
+Async<Result<void>> Session::send_chunk(std::string command, std::uint64_t octets, BodySource& body,
+                                        std::string_view& rest) {
     std::string block = std::move(command);
     do {
-        block += chunk.substr(0, body_block);
-        chunk.remove_prefix(std::min(chunk.size(), body_block));
+        if (rest.empty() && octets > 0) {
+            const Result<std::string_view> read = body.next();
+            if (!read) co_return tl::unexpected(read.error());
+            if (read->empty()) co_return fail(Errc::invalid, "the body is shorter than it was announced");
+            rest = *read;
+        }
+        const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(octets, rest.size()));
+        block += rest.substr(0, length);
+        rest.remove_prefix(length);
+        octets -= length;
         const Result<void> sent =
             co_await connection_.write(std::move(block), context_.settings->block_timeout);
         if (!sent) co_return tl::unexpected(sent.error());
         block.clear();
-    } while (!chunk.empty());
+    } while (octets > 0);
     co_return Result<void>{};
 }
 
-Async<Result<void>> Session::send_body(std::shared_ptr<const std::string> body) {
+Async<Result<void>> Session::send_body(std::shared_ptr<BodySource> body) {
     DotStuffer stuffer;
-    std::string_view rest = *body;
-    while (!rest.empty()) {
+    body->rewind();
+    for (;;) {
+        const Result<std::string_view> read = body->next();
+        if (!read) co_return tl::unexpected(read.error());
+        if (read->empty()) break;
         std::string block;
-        stuffer.append(rest.substr(0, body_block), block);
-        rest.remove_prefix(std::min(rest.size(), body_block));
+        block.reserve(read->size() + read->size() / 64 + 8);
+        stuffer.append(*read, block);
         const Result<void> sent =
             co_await connection_.write(std::move(block), context_.settings->block_timeout);
         if (!sent) co_return tl::unexpected(sent.error());

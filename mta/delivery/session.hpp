@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "config/settings.hpp"
+#include "mta/delivery/body_source.hpp"
 #include "mta/net/connection.hpp"
 #include "mta/net/tls_session_cache.hpp"
 #include "mta/smtp/mail_transaction.hpp"
@@ -47,9 +48,10 @@ public:
     /// judge.
     [[nodiscard]] Async<Opened> open(Endpoint to, const security::HopDecision& decision, Domain host,
                                      StartTls tls);
-    /// After a verdict to deliver. `body`: CRLF lines, not dot-stuffed.
+    /// After a verdict to deliver. `body`: CRLF lines, not dot-stuffed. When it cannot be read to its end the
+    /// connection ends before the server sees one, and the recipients are deferred.
     [[nodiscard]] Async<std::vector<RecipientOutcome>> transact(MailEnvelope envelope,
-                                                                std::shared_ptr<const std::string> body);
+                                                                std::shared_ptr<BodySource> body);
     [[nodiscard]] bool lost_after_body() const { return lost_after_body_; }
     /// After transact(): another message may follow.
     [[nodiscard]] bool may_go_on() const { return may_quit_ && !connection_.bytes_follow(); }
@@ -61,9 +63,9 @@ public:
     [[nodiscard]] Async<void> quit();
 
 private:
-    /// `chunk` lives as long as the call.
-    [[nodiscard]] Async<Result<void>> send_chunk(std::string command, std::string_view chunk);
-    [[nodiscard]] Async<Result<void>> send_body(std::shared_ptr<const std::string> body);
+    [[nodiscard]] Async<Result<void>> send_chunk(std::string command, std::uint64_t octets, BodySource& body,
+                                                 std::string_view& rest);
+    [[nodiscard]] Async<Result<void>> send_body(std::shared_ptr<BodySource> body);
     [[nodiscard]] Millis limit_of(std::string_view command) const;
     [[nodiscard]] KeptTlsSession take_tls_session() const;
     void judge_chain(Opened& opened, const HandshakeFacts& handshake, const security::HopDecision& decision,

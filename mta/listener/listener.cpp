@@ -2,21 +2,11 @@
 
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
-#include <array>
-#include <boost/asio/ssl/stream.hpp>
-#include <boost/asio/write.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <filesystem>
-
-#include "mta/daemon/clock.hpp"
 #include "mta/daemon/log.hpp"
+#include "mta/listener/listener_session.hpp"
 #include "mta/net/endpoint.hpp"
 #include "mta/net/tls_client.hpp"
-#include "mta/smtp/received.hpp"
-#include "queue/retry.hpp"
 #include "security/remote_text.hpp"
-#include "security/tls_required.hpp"
 
 namespace sealpost {
 namespace {
@@ -24,89 +14,11 @@ namespace {
 using asio::ip::tcp;
 using Next = ServerAction::Next;
 
-// Bodies in memory over all sessions. A session that would exceed it is closed with 421: nothing was
-// acknowledged.
-constexpr std::size_t max_buffered = 1UL << 30;
 constexpr Millis write_limit = std::chrono::minutes(5);
 constexpr Millis linger_limit = std::chrono::seconds(2);
 constexpr std::size_t linger_octets = 256UL * 1024;
 
 }  // namespace
-
-/// One client. Its share of `buffered_` is given back when it ends, however it ends.
-struct Listener::Session {
-    Session(Listener& owner, tcp::socket socket, IpAddress client, Relay relay)
-        : listener(owner),
-          stream(std::move(socket)),
-          address(client),
-          end(std::chrono::steady_clock::now() + owner.context_.settings.session_timeout),
-          smtp(owner.context_.hostname, owner.context_.settings, client, relay) {}
-    ~Session() { listener.buffered_ -= buffered; }
-    Session(const Session&) = delete;
-    Session& operator=(const Session&) = delete;
-
-    void expire_after(Millis limit) {
-        stream.expires_at(std::min(end, std::chrono::steady_clock::now() + limit));
-    }
-    [[nodiscard]] bool reserve(std::size_t octets) {
-        if (listener.buffered_ + octets > max_buffered) return false;
-        listener.buffered_ += octets;
-        buffered += octets;
-        return true;
-    }
-    void give_back() {
-        listener.buffered_ -= buffered;
-        buffered = 0;
-    }
-    /// false: closed, reset or timed out (then `timed_out`).
-    [[nodiscard]] Async<bool> fill(Millis limit) {
-        std::array<char, 16UL * 1024> block{};
-        expire_after(limit);
-        boost::system::error_code ec;
-        std::size_t got = 0;
-        if (tls) {
-            const auto [error, n] =
-                co_await tls->async_read_some(asio::buffer(block), asio::as_tuple(asio::use_awaitable));
-            ec = error;
-            got = n;
-        } else {
-            const auto [error, n] =
-                co_await stream.async_read_some(asio::buffer(block), asio::as_tuple(asio::use_awaitable));
-            ec = error;
-            got = n;
-        }
-        timed_out = ec == boost::beast::error::timeout;
-        if (ec) co_return false;
-        input.append(block.data(), got);
-        co_return true;
-    }
-    /// false: the client is gone.
-    [[nodiscard]] Async<bool> write(const std::string& reply, Millis limit) {
-        expire_after(limit);
-        boost::system::error_code ec;
-        if (tls) {
-            const auto [error, n] =
-                co_await asio::async_write(*tls, asio::buffer(reply), asio::as_tuple(asio::use_awaitable));
-            ec = error;
-        } else {
-            const auto [error, n] =
-                co_await asio::async_write(stream, asio::buffer(reply), asio::as_tuple(asio::use_awaitable));
-            ec = error;
-        }
-        co_return !ec;
-    }
-
-    Listener& listener;
-    boost::beast::tcp_stream stream;
-    std::optional<asio::ssl::stream<boost::beast::tcp_stream&>> tls;
-    std::string cipher;  ///< of the established TLS
-    IpAddress address;
-    std::chrono::steady_clock::time_point end;
-    ServerSession smtp;
-    std::string input;
-    std::size_t buffered = 0;
-    bool timed_out = false;
-};
 
 Listener::Listener(ListenerContext context, const std::vector<int>& sockets)
     : context_(std::move(context)),
@@ -266,127 +178,6 @@ Async<ServerAction> Listener::next_command(Session& session) {
         if (session.timed_out) gone = session.smtp.timed_out();
         co_return gone;
     }
-}
-
-Async<ServerAction> Listener::read_message(Session& session) {
-    DataReader reader(session.smtp.data_limits());
-    for (;;) {
-        if (!session.input.empty()) {
-            if (!session.reserve(session.input.size())) {
-                spdlog::warn("listener: more than {} octets of mail in reception, closing {}", max_buffered,
-                             session.address.str());
-                co_return session.smtp.shutting_down();
-            }
-            const DataReader::Progress progress = reader.feed(session.input);
-            session.input.erase(0, progress.consumed);
-            if (progress.state == DataReader::State::failed) {
-                session.give_back();
-                co_return session.smtp.data_refused(reader.error());
-            }
-            if (progress.state == DataReader::State::done) {
-                const bool eight_bit = reader.eight_bit();
-                // From here to the reply nothing is cut off: a client that is not told of the commit sends
-                // the message again. talk() ends the session behind it.
-                co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-                ServerAction stored = co_await store_message(session, reader.take_message(), eight_bit);
-                session.give_back();
-                co_return stored;
-            }
-        }
-        if (co_await session.fill(context_.settings.data_timeout)) continue;
-        ServerAction gone{.reply = {}, .next = Next::close};
-        if (session.timed_out) gone = session.smtp.timed_out();
-        co_return gone;
-    }
-}
-
-bool Listener::queue_is_full() {
-    if (context_.store->messages() >= context_.queue.max_messages) return true;
-    const auto now = std::chrono::steady_clock::now();
-    if (now - space_checked_ > std::chrono::seconds(1)) {
-        space_checked_ = now;
-        std::error_code ec;
-        const std::filesystem::space_info space = std::filesystem::space(context_.state_directory, ec);
-        space_left_ = !ec && space.available >= context_.queue.min_free_space;
-    }
-    return !space_left_;
-}
-
-Async<void> Listener::release(queue::MessageId id, std::size_t recipients) {
-    std::function<Result<int>(queue::Store&)> work = [id, recipients](queue::Store& store) -> Result<int> {
-        std::vector<queue::RecipientId> ids;
-        for (std::size_t i = 0; i < recipients; ++i) ids.push_back({id, static_cast<std::uint32_t>(i)});
-        const Result<void> released = store.release(ids, wall_clock());
-        if (!released) return tl::unexpected(released.error());
-        return 0;
-    };
-    co_await context_.store->run(std::move(work), StoreThread::until_done);
-}
-
-/// What has just been stored is delivered from memory where it fits.
-void Listener::hand_over(queue::NewMessage message) {
-    std::vector<queue::DueRecipient> recipients = queue::due_recipients(message);
-    queue::StoredMessage kept{
-        .id = message.id, .envelope = std::move(message.envelope), .body = std::move(message.body)};
-    context_.accepted(std::move(recipients), context_.memory->keep(std::move(kept)));
-}
-
-Async<ServerAction> Listener::store_message(Session& session, std::string body, bool eight_bit) {
-    ServerTransaction transaction = session.smtp.take_transaction();
-    if (queue_is_full()) {
-        spdlog::warn("listener: the queue or the disk is full, mail of {} is answered 452",
-                     session.address.str());
-        co_return session.smtp.queue_full();
-    }
-    const queue::Time now = wall_clock();
-    const queue::MessageId id = context_.ids->next(now);
-    ReceivedFacts facts{.helo = transaction.helo,
-                        .client = session.address,
-                        .by = context_.hostname,
-                        .esmtp = transaction.esmtp,
-                        .tls_cipher = session.cipher,
-                        .queue_id = id.str(),
-                        .only_recipient = {},
-                        .time = now};
-    if (transaction.recipients.size() == 1) facts.only_recipient = transaction.recipients.front();
-    auto message = std::make_shared<queue::NewMessage>(
-        queue::NewMessage{.id = id, .envelope = {}, .recipients = {}, .body = received_field(facts) + body});
-    queue::Envelope& envelope = message->envelope;
-    if (transaction.sender) envelope.sender = transaction.sender->str();
-    envelope.body = eight_bit ? queue::BodyType::eight_bit_mime : queue::BodyType::seven_bit;
-    envelope.client_ip = session.address.str();
-    envelope.client_helo = security::printable(transaction.helo, 255);
-    envelope.protocol = transmission_type(facts);
-    envelope.tls = security::tag_message(transaction.requiretls, security::parse_tls_required(body));
-    envelope.received_at = now;
-    envelope.expires_at = queue::expiry(context_.queue, !transaction.sender, now);
-    for (const Address& recipient : transaction.recipients)
-        message->recipients.push_back(
-            {.address = recipient.str(), .domain = recipient.host_str(), .orcpt = {}, .notify = {}});
-    const queue::Lease lease = context_.roomy() ? queue::Lease::yes : queue::Lease::no;
-    std::function<Result<int>(queue::Store&)> work = [message, lease](queue::Store& store) -> Result<int> {
-        const Result<void> stored = store.enqueue(*message, lease);
-        if (!stored) return tl::unexpected(stored.error());
-        return 0;
-    };
-    const Result<int> stored = co_await context_.store->run(std::move(work));
-    if (!stored) {
-        // The disk may still do it, long after the answer: nobody will have taken that lease.
-        if (lease == queue::Lease::yes && stored.error().code == Errc::timed_out)
-            tasks_.spawn(release(id, message->recipients.size()));
-        spdlog::error("{}: not stored, answered 4xx: {}", id.str(), stored.error().text);
-        ServerAction refused =
-            stored.error().code == Errc::full ? session.smtp.queue_full() : session.smtp.storage_failed();
-        co_return refused;
-    }
-    log_line("qmgr", fmt::format("{}: client=[{}], from=<{}>, size={}, nrcpt={} (queue active)", id.str(),
-                                 session.address.str(), envelope.sender, message->body.size(),
-                                 message->recipients.size()));
-    if (lease == queue::Lease::yes)
-        hand_over(std::move(*message));
-    else
-        context_.on_stored();
-    co_return session.smtp.stored(id.str());
 }
 
 }  // namespace sealpost

@@ -4,7 +4,7 @@
 /// Owns     the listening sockets, a thread, and a coroutine for each session; what the commands mean is
 /// decided in
 ///          smtp/server_session.hpp.
-/// Limits   sessions over all and of one client, octets of bodies in memory over all sessions, time of each
+/// Limits   sessions over all and of one client, octets of messages in memory over all sessions, time of each
 /// wait. Errors   bind: Errc::unavailable names the address and the remedy.
 #pragma once
 #include <atomic>
@@ -59,6 +59,7 @@ public:
 
 private:
     struct Session;
+    struct Incoming;
     using Acceptor = asio::ip::tcp::acceptor;
 
     [[nodiscard]] Async<void> accept(Acceptor& acceptor);
@@ -68,7 +69,9 @@ private:
     [[nodiscard]] Async<void> say_goodbye(Session& session);
     [[nodiscard]] Async<ServerAction> next_command(Session& session);
     [[nodiscard]] Async<ServerAction> read_message(Session& session);
-    [[nodiscard]] Async<ServerAction> store_message(Session& session, std::string body, bool eight_bit);
+    [[nodiscard]] Incoming arrive(const Session& session);
+    [[nodiscard]] Async<void> spool(Session& session, Incoming& incoming, DataReader& reader);
+    [[nodiscard]] Async<ServerAction> store_message(Session& session, Incoming& incoming, DataReader& reader);
     [[nodiscard]] Async<void> release(queue::MessageId id, std::size_t recipients);
     void hand_over(queue::NewMessage message);
     [[nodiscard]] bool queue_is_full();
@@ -80,7 +83,7 @@ private:
     std::vector<std::unique_ptr<Acceptor>> acceptors_;
     std::map<IpAddress, unsigned> clients_;
     unsigned sessions_ = 0;
-    std::size_t buffered_ = 0;  ///< octets of bodies being received
+    std::size_t buffered_ = 0;  ///< octets of messages being received
     std::chrono::steady_clock::time_point space_checked_{};
     bool space_left_ = true;
     std::atomic<bool> stopping_{false};

@@ -77,6 +77,15 @@ DataReader::Progress DataReader::feed(std::string_view bytes) {
     return {i, State::more};
 }
 
+std::string DataReader::take_block() {
+    if (!in_header_) return std::exchange(message_, std::string());
+    // Whether a line of the header is a Received field is decided when it ends.
+    std::string block = message_.substr(0, line_begin_);
+    message_.erase(0, line_begin_);
+    line_begin_ = 0;
+    return block;
+}
+
 void DataReader::keep(std::string_view run) {
     seen_ += run.size();
     if (seen_ > limits_.message) refuse(DataError::Reason::message_too_large);

@@ -5,6 +5,7 @@
 ///          stuffed line is removed. The message keeps its CR LF line ends.
 /// Limits   DataLimits. A message beyond them is read on to its end without being kept, so that the client
 ///          can hear why, but no further than twice the largest size.
+///          Who takes blocks as they come holds no more than a block of it.
 /// Errors   DataError. `ended` false: what follows must not be read as commands, the connection has to be
 ///          closed.
 /// Source   RFC 5321 §4.1.1.4, §4.5.2, §4.5.3.1.6, §2.3.8, §6.3; RFC 5322 §2.1.1.
@@ -52,7 +53,15 @@ public:
     /// After State::failed.
     [[nodiscard]] const DataError& error() const { return error_; }
 
-    /// After State::done.
+    /// Octets that are kept and not yet taken.
+    [[nodiscard]] std::size_t held() const { return message_.size(); }
+    /// Takes what is kept, but for the line of the header that is being read. The message may still be
+    /// refused.
+    [[nodiscard]] std::string take_block();
+    /// The empty line behind the header was seen.
+    [[nodiscard]] bool header_ended() const { return !in_header_; }
+
+    /// After State::done: all, or what is behind the blocks that were taken.
     [[nodiscard]] const std::string& message() const { return message_; }
     [[nodiscard]] std::string take_message() { return std::move(message_); }
     [[nodiscard]] bool eight_bit() const { return eight_bit_; }

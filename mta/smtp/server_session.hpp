@@ -63,6 +63,8 @@ public:
     /// The limits for the DataReader of Next::read_data.
     [[nodiscard]] DataLimits data_limits() const;
     [[nodiscard]] ServerAction data_refused(const DataError& error);
+    /// What stands in the Received field, while the data comes.
+    [[nodiscard]] const ServerTransaction& transaction() const { return transaction_; }
     /// The envelope of the message whose data is complete. One of the next three must follow.
     [[nodiscard]] ServerTransaction take_transaction();
     [[nodiscard]] ServerAction stored(std::string_view queue_id);

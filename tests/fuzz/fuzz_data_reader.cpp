@@ -1,6 +1,6 @@
-// Property: cutting the input changes nothing; what is accepted holds no bare CR or LF and keeps every limit,
-// ends with CR LF "." CR LF and nowhere earlier; and what DotStuffer sends of any body is read back as one
-// message.
+// Property: cutting the input changes nothing, nor does taking blocks as they come; what is accepted holds no
+// bare CR or LF and keeps every limit, ends with CR LF "." CR LF and nowhere earlier; and what DotStuffer
+// sends of any body is read back as one message.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -33,6 +33,18 @@ void check_read(std::string_view input, std::size_t cut) {
     DataReader whole(limits);
     const DataReader::Progress all = whole.feed(input);
     require(all.consumed <= input.size() && (all.state != State::more || all.consumed == input.size()));
+
+    DataReader blocks(limits);
+    std::string handed_out;
+    for (std::size_t at = 0; at < all.consumed; at += cut) {
+        const std::size_t size = std::min(cut, all.consumed - at);
+        if (blocks.feed(input.substr(at, size)).state != State::more) break;
+        handed_out += blocks.take_block();
+    }
+    if (all.state == State::done) {
+        require(handed_out + blocks.message() == whole.message());
+        require(blocks.received_fields() == whole.received_fields());
+    }
 
     DataReader parts(limits);
     DataReader::Progress last{0, State::more};

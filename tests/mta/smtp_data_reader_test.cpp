@@ -26,16 +26,24 @@ struct Outcome {
     bool operator==(const Outcome&) const = default;
 };
 
-Outcome read(const std::vector<std::string_view>& pieces, DataLimits limits = {}) {
+enum class Blocks { left, taken };
+
+Outcome read(const std::vector<std::string_view>& pieces, DataLimits limits = {},
+             Blocks blocks = Blocks::left) {
     DataReader reader(limits);
     Outcome outcome;
+    std::string taken;
     for (const std::string_view piece : pieces) {
         const DataReader::Progress progress = reader.feed(piece);
         outcome.consumed += progress.consumed;
         outcome.state = progress.state;
         if (progress.state != State::more) break;
+        if (blocks == Blocks::taken) {
+            taken += reader.take_block();
+            CHECK((!reader.header_ended() || reader.held() == 0));
+        }
     }
-    if (outcome.state == State::done) outcome.message = reader.message();
+    if (outcome.state == State::done) outcome.message = taken + reader.message();
     if (outcome.state == State::failed) {
         outcome.reason = reader.error().reason;
         outcome.ended = reader.error().ended;
@@ -50,10 +58,12 @@ Outcome read_all_ways(const std::string& input, DataLimits limits = {}) {
     for (std::size_t cut = 0; cut <= input.size(); ++cut) {
         CAPTURE(cut);
         CHECK(read({view.substr(0, cut), view.substr(cut)}, limits) == whole);
+        CHECK(read({view.substr(0, cut), view.substr(cut)}, limits, Blocks::taken) == whole);
     }
     std::vector<std::string_view> octets;
     for (std::size_t i = 0; i < input.size(); ++i) octets.push_back(view.substr(i, 1));
     CHECK(read(octets, limits) == whole);
+    CHECK(read(octets, limits, Blocks::taken) == whole);
     return whole;
 }
 
@@ -128,6 +138,32 @@ TEST_SUITE("mta/smtp/data_reader") {
             CHECK(outcome.state == State::failed);
             CHECK_FALSE(outcome.ended);
         }
+    }
+
+    TEST_CASE("who takes blocks holds no more than a line of the header [SMTP-33]") {
+        DataReader reader({});
+        CHECK(reader.feed("Subject: x\r\nRecei").state == State::more);
+        CHECK(reader.take_block() == "Subject: x\r\n");
+        CHECK(reader.held() == 5);
+        CHECK(reader.feed("ved: by here\r\n\r\nfirst\r").state == State::more);
+        CHECK(reader.received_fields() == 1);
+        CHECK(reader.header_ended());
+        CHECK(reader.take_block() == "Received: by here\r\n\r\nfirst");
+        CHECK(reader.take_block().empty());
+        CHECK(reader.feed("\n.\r\n").state == State::done);
+        CHECK(reader.take_block() == "\r\n");
+    }
+
+    TEST_CASE("the limits count what was taken too, and a refused message is held no more [SMTP-33]") {
+        DataReader reader({.message = 100, .header = 1000, .line = 998, .received = 100});
+        const std::string line = std::string(38, 'x') + "\r\n";
+        CHECK(reader.feed("\r\n" + line + line).state == State::more);
+        CHECK(reader.take_block().size() == 82);
+        CHECK(reader.feed(line).state == State::more);
+        CHECK(reader.held() == 0);
+        CHECK(reader.feed(".\r\n").state == State::failed);
+        CHECK(reader.error().reason == Reason::message_too_large);
+        CHECK(reader.error().ended);
     }
 
     TEST_CASE("a failed reader takes nothing more [SMTP-31]") {

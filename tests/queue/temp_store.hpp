@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 
+#include "queue/body_reader.hpp"
 #include "queue/store.hpp"
 
 namespace sealpost::queue::test {
@@ -42,6 +43,21 @@ inline Store open_store(const TempDirectory& directory, Time now = noon) {
     auto store = Store::open(options_for(directory.path()), now);
     if (!store) FAIL(store.error().text);
     return std::move(*store);
+}
+
+/// The body wherever it is.
+inline std::string body_of(const TempDirectory& directory, const StoredMessage& message) {
+    if (!message.stored_body) return message.body;
+    auto reader = BodyReader::open(directory.path());
+    if (!reader) FAIL(reader.error().text);
+    BodyStream stream(*reader, message.id, *message.stored_body);
+    std::string body;
+    for (;;) {
+        auto block = stream.next();
+        if (!block) FAIL(block.error().text);
+        if (block->empty()) return body;
+        body += *block;
+    }
 }
 
 /// One job in a transaction of its own.

@@ -80,6 +80,7 @@ std::vector<DeliveryReport> Scene::deliver_in_a_row(unsigned count,
     context.resolver = &resolver;
     context.sts = &sts;
     context.route = &route;
+    context.body = body;
     context.rules = std::make_shared<const security::RuleTable>(security::RuleTable::build(rules).value());
     context.session.settings = &route.delivery;
     context.session.tls = &tls;

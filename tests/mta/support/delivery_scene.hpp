@@ -45,6 +45,7 @@ struct Scene {
     std::vector<RuleSettings> rules;
     std::vector<std::unique_ptr<ScriptedServer>> servers;
     TlsSessionCache sessions{10};
+    std::shared_ptr<BodySource> body;  ///< in place of the message's own
     Millis session_lifetime = std::chrono::hours(1);
     std::mt19937 random{1};  // NOLINT: the same order of hosts in every run
     queue::Delivery delivery{.message = queue::test::id_of(1), .domain = {}, .recipients = {}};
