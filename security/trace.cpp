@@ -275,6 +275,7 @@ std::string to_json(const AttemptTrace& trace) {
     if (trace.rule_observes) rule["observe"] = true;
     out["rule"] = std::move(rule);
     if (trace.message_tls != MessageTls::by_policy) out["message_tls"] = to_string(trace.message_tls);
+    if (trace.interrupted > 0) out["interrupted"] = trace.interrupted;
     if (!trace.route.empty()) out["route"] = strings(trace.route);
     if (trace.mx_answer) out["mx_lookup"] = lookup(*trace.mx_answer);
     if (trace.mx) out["mx"] = mx_object(*trace.mx);

@@ -26,6 +26,7 @@ AttemptTrace attempt(const std::string& outside) {
     trace.message = "4XyZ";
     trace.rule = "rule '*' (sealpost.toml:3)";
     trace.rule_level = "auto";
+    trace.interrupted = 2;
     trace.mx_answer = found("example.org", RrType::mx, DnsStatus::secure, {mx_rdata(10, "mx.example.org")});
     trace.mx = scene.mx;
     trace.mx->notes = {outside};
@@ -69,6 +70,7 @@ TEST_SUITE("security/trace") {
         for (const std::string_view part :
              {"example.org: delivered - plain words", "rule: auto from rule '*' (sealpost.toml:3)",
               "MX example.org: secure, data", "10 mx.example.org", "mode enforce, id 1",
+              "possibly a duplicate: attempts interrupted before this one: 2",
               "A mx.example.org: secure, data", "192.0.2.1", "AAAA mx.example.org: error (plain words)",
               "TLSA _25._tcp.mx.example.org: secure", "3 1 1 0707", "-> attempt (dane)",
               "DANE-EE(3) SPKI(1) SHA2-256(1)", "connect 192.0.2.1:25",
