@@ -325,11 +325,12 @@ Async<ServerAction> Listener::store_message(Session& session, std::string body, 
                         .client = session.address,
                         .by = context_.hostname,
                         .esmtp = transaction.esmtp,
+                        .smtputf8 = transaction.smtputf8,
                         .tls_cipher = session.cipher,
                         .queue_id = id.str(),
                         .only_recipient = {},
                         .time = now};
-    if (transaction.recipients.size() == 1) facts.only_recipient = transaction.recipients.front();
+    if (transaction.recipients.size() == 1) facts.only_recipient = transaction.recipients.front().address;
     auto message = std::make_shared<queue::NewMessage>(
         queue::NewMessage{.id = id, .envelope = {}, .recipients = {}, .body = received_field(facts) + body});
     queue::Envelope& envelope = message->envelope;
@@ -341,9 +342,14 @@ Async<ServerAction> Listener::store_message(Session& session, std::string body, 
     envelope.tls = security::tag_message(transaction.requiretls, security::parse_tls_required(body));
     envelope.received_at = now;
     envelope.expires_at = queue::expiry(context_.queue, !transaction.sender, now);
-    for (const Address& recipient : transaction.recipients)
-        message->recipients.push_back(
-            {.address = recipient.str(), .domain = recipient.host_str(), .orcpt = {}, .notify = {}});
+    envelope.smtputf8 = transaction.smtputf8;
+    envelope.ret = transaction.ret;
+    envelope.envid = std::move(transaction.envid);
+    for (ServerRecipient& recipient : transaction.recipients)
+        message->recipients.push_back({.address = recipient.address.str(),
+                                       .domain = recipient.address.host_str(),
+                                       .orcpt = std::move(recipient.orcpt),
+                                       .notify = std::move(recipient.notify)});
     std::function<Result<int>(queue::Store&)> work = [message](queue::Store& store) -> Result<int> {
         const Result<void> stored = store.enqueue(*message, queue::Lease::no);
         if (!stored) return tl::unexpected(stored.error());
