@@ -51,6 +51,13 @@ struct RecipientOutcome {
     std::string host;         ///< the last host spoken to; empty: none
     Time next_attempt{};      ///< of a deferred one
     std::string held_reason;  ///< of a deferred one: the policy that holds it; empty: not held by policy
+    bool notified = false;    ///< of a deferred one: a notice of the delay goes with this settlement
+};
+
+/// A notice to the sender (dsn.hpp), and whom it is about.
+struct SettlementNotice {
+    NewMessage message;
+    std::vector<RecipientId> about;
 };
 
 /// The end of one delivery: everything that must become true together.
@@ -60,14 +67,14 @@ struct Settlement {
     std::vector<RecipientOutcome> recipients;
     std::string trace;  ///< JSON; empty: none to keep
     std::vector<security::TlsResult> tls_results;
-    std::optional<NewMessage> dsn;
-    Lease dsn_lease = Lease::no;
+    /// Each is enqueued unless all whom it is about had been removed.
+    std::vector<SettlementNotice> notices;
 };
 
 struct Settled {
     bool message_removed = false;        ///< no recipient is left
     std::size_t unknown_recipients = 0;  ///< were removed meanwhile by the administrator
-    bool dsn_enqueued = false;           ///< false when the message itself had been removed
+    std::size_t notices_enqueued = 0;
 };
 
 /// Why a message is not delivered any more until an administrator looked at it.

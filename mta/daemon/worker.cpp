@@ -23,7 +23,7 @@ std::vector<queue::RecipientId> ids_of(const queue::Delivery& delivery) {
 
 /// Without notice, trace and results: who has the message, and who does not.
 void keep_bare_outcome(queue::Settlement& settlement, queue::Time later) {
-    settlement.dsn.reset();
+    settlement.notices.clear();
     settlement.trace.clear();
     settlement.tls_results.clear();
     for (queue::RecipientOutcome& recipient : settlement.recipients) {
@@ -132,8 +132,8 @@ Async<bool> Worker::attempt(queue::Delivery delivery) {
         co_return false;
     }
     const queue::StoredMessage message = std::get<queue::StoredMessage>(std::move(*loaded));
-    now.last = queue::give_up(message.envelope, queue::Held::by_policy, context_.settings->queue.max_age,
-                              wall_clock());
+    now.times = times_of(*context_.rules, context_.settings->queue, delivery.domain, now.began);
+    now.last = queue::give_up(message.envelope, queue::Held::by_policy, now.times, wall_clock());
     DelivererContext context;
     if (now.last) context.urgency = security::StsUrgency::final;
     context.resolver = context_.resolver;
@@ -163,7 +163,10 @@ Async<void> Worker::settle(const queue::StoredMessage& message, DeliveryReport r
     input.report = &report;
     input.began = attempt.began;
     input.sts_checked = attempt.last;
+    input.times = attempt.times;
     input.now = wall_clock();
+    input.contact =
+        context_.rules->find(report.trace.domain, std::chrono::floor<std::chrono::days>(input.now)).contact;
     input.connecting =
         std::chrono::duration_cast<Millis>((connected ? report.connected : ended) - attempt.started);
     input.sending = connected ? std::chrono::duration_cast<Millis>(ended - report.connected) : Millis{};
@@ -176,6 +179,7 @@ Async<void> Worker::settle(const queue::StoredMessage& message, DeliveryReport r
             : fmt::format("{}: observe: {} would have been held by {}: {}", message.id.str(),
                           report.trace.domain, report.trace.rule, report.would_hold);
     const auto plan = std::make_shared<SettlementPlan>(plan_settlement(input));
+    if (!plan->alarm.empty()) spdlog::critical("{}", plan->alarm);
     std::function<Result<queue::Settled>(queue::Store&)> work = [plan](queue::Store& store) {
         return store.settle(plan->settlement);
     };
@@ -184,6 +188,8 @@ Async<void> Worker::settle(const queue::StoredMessage& message, DeliveryReport r
         if (settled) {
             for (const DeliveryLine& line : plan->lines) log_line("smtp", format_delivery(line));
             if (!observed.empty()) log_line("smtp", observed);
+            if (settled->notices_enqueued > 0)
+                for (const std::string& note : plan->notes) log_line("qmgr", note);
             if (settled->message_removed) log_line("qmgr", message.id.str() + ": removed");
             co_return;
         }

@@ -14,6 +14,7 @@
 #include "mta/delivery/deliverer.hpp"
 #include "mta/net/task_group.hpp"
 #include "queue/manager.hpp"
+#include "queue/retry.hpp"
 
 namespace sealpost {
 
@@ -51,6 +52,7 @@ private:
         queue::Time began;
         std::chrono::steady_clock::time_point started;
         bool last = false;  ///< no later one fits before the message is given up
+        queue::DestinationTimes times{};
     };
 
     Worker(WorkerContext context, TlsClient tls);
