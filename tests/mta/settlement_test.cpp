@@ -452,7 +452,7 @@ TEST_SUITE("mta/daemon/settlement") {
         }
     }
 
-    TEST_CASE("a server that passes NOTIFY on leaves nothing for us to say of a success [DSN-05 DSN-06]") {
+    TEST_CASE("a server that passes NOTIFY on leaves nothing for us to say of a success [DSN-06]") {
         Scene scene;
         scene.add(delivered());
         scene.add(refused());

@@ -207,7 +207,7 @@ TEST_SUITE("mta/smtp/command") {
         CHECK(refusal("DATA \xc3\xbc") == 500);
     }
 
-    TEST_CASE("what is asked about notices is kept as it came [DSN-05 DSN-14]") {
+    TEST_CASE("what is asked about notices is kept as it came [DSN-14]") {
         const Command mail =
             parse("MAIL FROM:<a@example.org> ret=Hdrs EnvId=QQ+2B3+20x SIZE=5 BODY=8BITMIME").value();
         CHECK(mail.ret == sealpost::Ret::headers);

@@ -147,7 +147,7 @@ TEST_SUITE("mta/smtp/server_session") {
         CHECK(code(greeted().command("BOGUS", false)) == "500 5.5.1");
     }
 
-    TEST_CASE("what is asked about notices goes with the transaction and ends with it [DSN-05]") {
+    TEST_CASE("what is asked about notices goes with the transaction and ends with it") {
         ServerSession s = greeted();
         REQUIRE(say(s, "MAIL FROM:<a@example.org> RET=HDRS ENVID=QQ+2B3") == "250 2.1.0");
         REQUIRE(say(s, "RCPT TO:<b@example.net> NOTIFY=NEVER ORCPT=rfc822;B+2Bb@example.net") == "250 2.1.5");

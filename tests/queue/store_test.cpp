@@ -91,7 +91,7 @@ TEST_SUITE("queue/store") {
         }
     }
 
-    TEST_CASE("what the client asked about notices comes back and damage to it is found [DSN-05]") {
+    TEST_CASE("what the client asked about notices comes back and damage to it is found") {
         std::int64_t id = 0;
         for (const char* damage : {"", "UPDATE message SET envid = 'other'", "UPDATE message SET envid = ''",
                                    "UPDATE message SET ret = 1", "UPDATE message SET ret = 3",
