@@ -206,7 +206,11 @@ tl::expected<Command, CommandRefusal> parse_path_command(Verb verb, std::string_
         Result<Address> address =
             Address::parse(postmaster ? fmt::format("{}@{}", path, hostname) : std::string(path),
                            is_ascii(path) ? AddressCharset::ascii : AddressCharset::utf8);
-        if (!address) return refuse(verb, 501, bad_address, address.error().text);
+        // The error may quote the domain as it came, and replies are ASCII.
+        if (!address)
+            return refuse(verb, 501, bad_address,
+                          is_ascii(address.error().text) ? address.error().text
+                                                         : "the domain is not a valid internationalized one");
         command.path = *std::move(address);
     }
     if (!rest.empty() && rest.front() != ' ')

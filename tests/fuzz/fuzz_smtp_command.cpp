@@ -104,7 +104,7 @@ void check_session(std::string_view lines) {
         require(!transaction.recipients.empty() && transaction.recipients.size() <= 3);
         for (std::size_t i = 0; i < transaction.recipients.size(); ++i)
             for (std::size_t j = 0; j < i; ++j)
-                require(transaction.recipients[i] != transaction.recipients[j]);
+                require(transaction.recipients[i].address != transaction.recipients[j].address);
         require(++stored <= 2);
         check_reply(session.stored("1").reply);
     }

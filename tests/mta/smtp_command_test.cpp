@@ -287,7 +287,10 @@ TEST_SUITE("mta/smtp/command") {
         for (const char* bad : {"MAIL FROM:<\xc3@example.org> SMTPUTF8", "RCPT TO:<\xed\xa0\x80@example.org>",
                                 "RCPT TO:<a@\xff.example>"}) {
             CAPTURE(bad);
-            CHECK(refusal(bad) == 501);
+            const auto refused = parse(bad);
+            REQUIRE_FALSE(refused);
+            CHECK(refused.error().code == 501);
+            for (const char c : refused.error().text) CHECK((c >= ' ' && c <= '~'));
         }
     }
 
