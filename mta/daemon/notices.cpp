@@ -121,7 +121,7 @@ void NoticePlan::add(queue::DsnKind kind, queue::DsnRecipient recipient, queue::
     group->about.push_back(id);
 }
 
-void NoticePlan::build(const SettlementInput& in, SettlementPlan& plan) {
+Result<void> NoticePlan::build(const SettlementInput& in, SettlementPlan& plan) {
     for (Group& group : groups_) {
         const queue::Dsn dsn{.kind = group.kind,
                              .hostname = in.hostname,
@@ -136,10 +136,13 @@ void NoticePlan::build(const SettlementInput& in, SettlementPlan& plan) {
                              .return_size = in.settings->dsn_return_size};
         std::optional<queue::NewMessage> notice = in.build_dsn(dsn);
         if (!notice) continue;
+        // Refused here it costs nothing but itself; the store would refuse the whole settlement.
+        if (const Result<void> valid = queue::validate(*notice); !valid) return valid;
         plan.notes.push_back(
             fmt::format("{}: {}: {}", in.message->id.str(), word_of(group.kind), notice->id.str()));
         plan.settlement.notices.push_back({.message = *std::move(notice), .about = std::move(group.about)});
     }
+    return {};
 }
 
 }  // namespace sealpost

@@ -22,8 +22,8 @@ namespace sealpost {
 class NoticePlan {
 public:
     void add(queue::DsnKind kind, queue::DsnRecipient recipient, queue::RecipientId id);
-    /// Adds them to `plan`, with a line for the log.
-    void build(const SettlementInput& in, SettlementPlan& plan);
+    /// Adds them to `plan`, with a line for the log. Errc::invalid - one of them could not be stored.
+    [[nodiscard]] Result<void> build(const SettlementInput& in, SettlementPlan& plan);
 
 private:
     struct Group {

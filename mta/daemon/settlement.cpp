@@ -134,13 +134,17 @@ SettlementPlan plan_settlement(const SettlementInput& in) {
         s.recipients.push_back(std::move(outcome));
     }
     // Whatever becomes of a notice, what was delivered is written down, or it would be sent again.
+    Result<void> built;
     try {
-        notices.build(in, plan);
+        built = notices.build(in, plan);
     } catch (const std::exception& e) {
+        built = fail(Errc::invalid, e.what());
+    }
+    if (!built) {
         s.notices.clear();
         plan.notes.clear();
         plan.alarm = fmt::format("{}: no notice could be made, what failed waits: {}", in.message->id.str(),
-                                 security::printable(e.what(), 300));
+                                 security::printable(built.error().text, 300));
         take_back_failures(in, plan);
     }
     return plan;

@@ -27,6 +27,7 @@ void keep_bare_outcome(queue::Settlement& settlement, queue::Time later) {
     settlement.trace.clear();
     settlement.tls_results.clear();
     for (queue::RecipientOutcome& recipient : settlement.recipients) {
+        recipient.notified = false;
         if (recipient.outcome != queue::Outcome::failed) continue;
         recipient.outcome = queue::Outcome::deferred;
         recipient.next_attempt = later;

@@ -641,25 +641,40 @@ TEST_SUITE("mta/daemon/settlement") {
         }
     }
 
-    TEST_CASE("a notice that cannot be made keeps nothing else from being settled") {
-        Scene scene;
-        scene.settings.notify_after = 4h;
-        scene.now = noon + 5h;
-        scene.build_dsn = [](const queue::Dsn&) -> std::optional<queue::NewMessage> {
+    TEST_CASE("a notice that cannot be made or stored keeps nothing else from being settled") {
+        using Build = std::function<std::optional<queue::NewMessage>(const queue::Dsn&)>;
+        struct Row {
+            Build build;
+            const char* why;
+        };
+        const Build broken = [](const queue::Dsn&) -> std::optional<queue::NewMessage> {
             throw std::runtime_error("no\nmemory");
         };
-        for (const RecipientOutcome& outcome : {delivered(), refused(), busy()}) scene.add(outcome);
-        const SettlementPlan plan = scene.plan();
-        REQUIRE(plan.settlement.recipients.size() == 3);
-        CHECK(plan.settlement.notices.empty());
-        CHECK(plan.settlement.recipients[0].outcome == Outcome::delivered);
-        // Its sender could not be told: it waits.
-        CHECK(plan.settlement.recipients[1].outcome == Outcome::deferred);
-        CHECK(plan.settlement.recipients[1].next_attempt == scene.now + scene.settings.retry_max);
-        CHECK(plan.lines[1].status == "deferred");
-        CHECK(plan.settlement.recipients[2].outcome == Outcome::deferred);
-        CHECK(holds(plan.alarm, "no\\x0Amemory"));
-        CHECK(plan.lines[0].status == "sent");
+        const Build refused_later = [](const queue::Dsn& dsn) {
+            auto notice = queue::build_dsn(dsn);
+            notice->recipients[0].address += "\r\n";
+            return notice;
+        };
+        for (const Row& row : {Row{broken, "no\\x0Amemory"}, Row{refused_later, "line end"}}) {
+            Scene scene;
+            scene.settings.notify_after = 4h;
+            scene.now = noon + 5h;
+            scene.build_dsn = row.build;
+            for (const RecipientOutcome& outcome : {delivered(), refused(), busy()}) scene.add(outcome);
+            const SettlementPlan plan = scene.plan();
+            REQUIRE(plan.settlement.recipients.size() == 3);
+            CHECK(plan.settlement.notices.empty());
+            CHECK(plan.notes.empty());
+            CHECK(plan.settlement.recipients[0].outcome == Outcome::delivered);
+            CHECK(plan.lines[0].status == "sent");
+            // Its sender could not be told: it waits.
+            CHECK(plan.settlement.recipients[1].outcome == Outcome::deferred);
+            CHECK(plan.settlement.recipients[1].next_attempt == scene.now + scene.settings.retry_max);
+            CHECK(plan.lines[1].status == "deferred");
+            CHECK(plan.settlement.recipients[2].outcome == Outcome::deferred);
+            CHECK_FALSE(plan.settlement.recipients[2].notified);
+            CHECK(holds(plan.alarm, row.why));
+        }
 
         Scene nobody;
         nobody.build_dsn = [](const queue::Dsn&) { return std::optional<queue::NewMessage>(); };
