@@ -162,7 +162,7 @@ ParameterError parse_parameters(std::string_view text, Command& command) {
         if (keyword.empty())
             return refuse(command.verb, 501, "5.5.4", "parameters are KEYWORD=value, each after one blank");
         bool known = true;
-        const ParameterError result =
+        ParameterError result =
             command.verb == Verb::mail
                 ? parse_mail_parameter(keyword, value, keyword.size() < parameter.size(), command, known)
                 : parse_rcpt_parameter(keyword, value, command, known);
