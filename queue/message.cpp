@@ -12,8 +12,7 @@ constexpr std::string_view alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 constexpr std::size_t id_length = 11;
 constexpr std::int64_t max_id = (std::int64_t{1} << (5 * id_length)) - 1;
 
-constexpr std::size_t max_name_size = 255;    // a domain, HELO or address literal
-constexpr std::size_t max_orcpt_size = 1024;  // RFC 3461 §4.2: 500 octets, before and after xtext
+constexpr std::size_t max_name_size = 255;  // a domain, HELO or address literal
 constexpr std::string_view forbidden{"\0\r\n", 3};
 
 Result<void> check(std::string_view what, std::string_view text, std::size_t max) {
@@ -73,12 +72,13 @@ Result<void> validate(const NewMessage& message) {
     if (ok) ok = check("the client's address", envelope.client_ip, max_name_size);
     if (ok) ok = check("the client's name", envelope.client_helo, max_name_size);
     if (ok) ok = check("the protocol", envelope.protocol, max_name_size);
+    if (ok) ok = check("ENVID", envelope.envid, max_envid);
     for (const Recipient& recipient : message.recipients) {
         if (!ok) break;
         ok = check("a recipient", recipient.address, max_path_size);
         if (ok) ok = check("a recipient's domain", recipient.domain, max_name_size);
-        if (ok) ok = check("ORCPT", recipient.orcpt, max_orcpt_size);
-        if (ok) ok = check("NOTIFY", recipient.notify, max_name_size);
+        if (ok) ok = check("ORCPT", recipient.orcpt, max_orcpt);
+        if (ok) ok = check("NOTIFY", recipient.notify, max_notify);
         if (ok && (recipient.address.empty() || recipient.domain.empty()))
             ok = fail(Errc::invalid, "a recipient without address or domain");
     }

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/dsn_parameters.hpp"
 #include "config/result.hpp"
 #include "security/message_tls.hpp"
 
@@ -67,6 +68,8 @@ struct Envelope {
     security::MessageTls tls = security::MessageTls::by_policy;
     Time received_at{};
     Time expires_at{};  ///< not a reason to give up while a policy holds it: retry.hpp
+    Ret ret = Ret::unset;
+    std::string envid;  ///< ENVID as given; empty: none
 };
 
 struct Recipient {
@@ -111,6 +114,7 @@ struct DueRecipient {
     Recipient recipient;
     unsigned attempts = 0;
     unsigned interrupted = 0;  ///< times that the process died during an attempt: poison when it grows
+    bool notified = false;     ///< the sender was told that it takes longer
 };
 
 /// Sizes that hold for everything that is stored, whatever the caller checked.

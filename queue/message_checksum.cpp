@@ -28,6 +28,9 @@ std::string message_checksum(MessageId id, const Envelope& envelope, std::uint64
     Checksum sum;
     add_envelope(sum, id, envelope);
     sum.add(static_cast<std::int64_t>(size)).add(digest).add(tls_to_row(envelope.tls));
+    // Only when set, so that messages from before these fields keep their checksum.
+    if (envelope.ret != Ret::unset || !envelope.envid.empty())
+        sum.add("dsn").add(ret_to_row(envelope.ret)).add(envelope.envid);
     return std::string{digest} + sum.finish();
 }
 

@@ -26,13 +26,29 @@ Time expiry(const QueueSettings& settings, bool null_sender, Time received_at) {
            (null_sender ? std::min(settings.max_age_null_sender, settings.max_age) : settings.max_age);
 }
 
-Time deadline(const Envelope& envelope, Held held, Millis policy_max_age) {
-    if (held == Held::no) return envelope.expires_at;
-    return std::max(envelope.expires_at, envelope.received_at + policy_max_age);
+DestinationTimes destination_times(const QueueSettings& settings, const security::Rule& rule) {
+    const Millis max_age = rule.max_age.value_or(settings.max_age);
+    return {.max_age = max_age,
+            .by_rule = rule.max_age.has_value(),
+            .max_age_null_sender = std::min(max_age, settings.max_age_null_sender),
+            .notify_after = rule.notify_after.value_or(settings.notify_after)};
 }
 
-bool give_up(const Envelope& envelope, Held held, Millis policy_max_age, Time now) {
-    return now >= deadline(envelope, held, policy_max_age);
+Time deadline(const Envelope& envelope, Held held, const DestinationTimes& times) {
+    Time end = envelope.expires_at;
+    if (times.by_rule)
+        end = envelope.received_at + (envelope.sender.empty() ? times.max_age_null_sender : times.max_age);
+    if (held == Held::no) return end;
+    return std::max(end, envelope.received_at + times.max_age);
+}
+
+bool give_up(const Envelope& envelope, Held held, const DestinationTimes& times, Time now) {
+    return now >= deadline(envelope, held, times);
+}
+
+bool delay_is_due(const Envelope& envelope, const DestinationTimes& times, Time now) {
+    return !envelope.sender.empty() && times.notify_after > Millis{0} &&
+           now >= envelope.received_at + times.notify_after;
 }
 
 }  // namespace sealpost::queue

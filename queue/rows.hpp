@@ -38,4 +38,8 @@ template <class Unsigned>
 [[nodiscard]] std::int64_t tls_to_row(security::MessageTls tls);
 [[nodiscard]] std::optional<security::MessageTls> tls_from_row(std::int64_t value);
 
+/// Message.ret.
+[[nodiscard]] std::int64_t ret_to_row(Ret ret);
+[[nodiscard]] std::optional<Ret> ret_from_row(std::int64_t value);
+
 }  // namespace sealpost::queue

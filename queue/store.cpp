@@ -66,7 +66,8 @@ Result<void> Store::Impl::prepare() {
 
         {&add_message,
          "INSERT INTO message (id, sender, flags, client_ip, client_helo, protocol, received_at, expires_at,"
-         " body_first, body_size, checksum, tls) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+         " body_first, body_size, checksum, tls, envid, ret)"
+         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
         {&add_body, "INSERT INTO body (id, message, data) VALUES (?, ?, ?)"},
         {&add_recipient,
          "INSERT INTO recipient (message, number, address, domain, orcpt, notify, checksum, state, "
@@ -75,11 +76,11 @@ Result<void> Store::Impl::prepare() {
 
         // INDEXED BY turns a search that would read the whole table into an error at start.
         {&due,
-         "SELECT message, number, address, domain, orcpt, notify, checksum, attempts, interrupted"
+         "SELECT message, number, address, domain, orcpt, notify, checksum, attempts, interrupted, notified"
          " FROM recipient INDEXED BY recipient_due WHERE state = 0 AND next_attempt <= ?1"
          " ORDER BY next_attempt LIMIT ?2"},
         {&due_parked,
-         "SELECT message, number, address, domain, orcpt, notify, checksum, attempts, interrupted"
+         "SELECT message, number, address, domain, orcpt, notify, checksum, attempts, interrupted, notified"
          " FROM recipient INDEXED BY recipient_parked WHERE state = 2 AND domain = ?1 AND next_attempt <= ?2"
          " ORDER BY next_attempt LIMIT ?3"},
         {&next_due, "SELECT min(next_attempt) FROM recipient INDEXED BY recipient_due WHERE state = 0"},
@@ -91,7 +92,7 @@ Result<void> Store::Impl::prepare() {
         {&get_message,
          "SELECT sender, flags, client_ip, client_helo, protocol, received_at, expires_at, body_first, "
          "body_size,"
-         " checksum, frozen, tls FROM message WHERE id = ?"},
+         " checksum, frozen, tls, envid, ret FROM message WHERE id = ?"},
         {&get_body, "SELECT data FROM body WHERE id >= ?1 AND message = ?2 AND id < ?1 + ?3 ORDER BY id"},
         {&freeze_message, "UPDATE message SET frozen = ?2 WHERE id = ?1"},
         {&freeze_recipients, "UPDATE recipient SET state = 3 WHERE message = ?"},
@@ -100,9 +101,9 @@ Result<void> Store::Impl::prepare() {
         {&drop_recipient, "DELETE FROM recipient WHERE message = ? AND number = ?"},
         // Neither a deferral nor a lease given back takes a recipient off the administrator's hold.
         {&defer,
-         "UPDATE recipient SET state = CASE state WHEN 4 THEN 4 ELSE 0 END, attempting = 0, attempts = "
-         "attempts + 1, last_attempt = ?3,"
-         " next_attempt = ?4, last_host = ?5, last_status = ?6, last_reply = ?7, held = ?8"
+         "UPDATE recipient SET state = CASE state WHEN 4 THEN 4 ELSE 0 END, attempting = 0,"
+         " attempts = attempts + 1, last_attempt = ?3, next_attempt = ?4, last_host = ?5, last_status = ?6,"
+         " last_reply = ?7, held = ?8, notified = max(notified, ?9)"
          " WHERE message = ?1 AND number = ?2 AND state <> 3"},
         {&any_recipient, "SELECT 1 FROM recipient WHERE message = ? LIMIT 1"},
         {&drop_recipients, "DELETE FROM recipient WHERE message = ?"},

@@ -51,6 +51,13 @@ struct RecipientOutcome {
     std::string host;         ///< the last host spoken to; empty: none
     Time next_attempt{};      ///< of a deferred one
     std::string held_reason;  ///< of a deferred one: the policy that holds it; empty: not held by policy
+    bool notified = false;    ///< of a deferred one: a notice of the delay goes with this settlement
+};
+
+/// A notice to the sender (dsn.hpp), and whom it is about.
+struct SettlementNotice {
+    NewMessage message;
+    std::vector<RecipientId> about;
 };
 
 /// The end of one delivery: everything that must become true together.
@@ -61,14 +68,14 @@ struct Settlement {
     std::string trace;                           ///< JSON; empty: none to keep
     std::optional<std::int64_t> shared_trace{};  ///< Settled::trace of the attempt that opened the connection
     std::vector<security::TlsResult> tls_results;
-    std::optional<NewMessage> dsn;
-    Lease dsn_lease = Lease::no;
+    /// Each is enqueued unless all whom it is about had been removed.
+    std::vector<SettlementNotice> notices;
 };
 
 struct Settled {
-    bool message_removed = false;         ///< no recipient is left
-    std::size_t unknown_recipients = 0;   ///< were removed meanwhile by the administrator
-    bool dsn_enqueued = false;            ///< false when the message itself had been removed
+    bool message_removed = false;        ///< no recipient is left
+    std::size_t unknown_recipients = 0;  ///< were removed meanwhile by the administrator
+    std::size_t notices_enqueued = 0;
     std::optional<std::int64_t> trace{};  ///< where the trace was kept
 };
 

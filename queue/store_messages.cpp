@@ -60,6 +60,24 @@ std::optional<security::MessageTls> tls_from_row(std::int64_t value) {
     return std::nullopt;
 }
 
+std::int64_t ret_to_row(Ret ret) {
+    switch (ret) {
+        case Ret::full:
+            return 1;
+        case Ret::headers:
+            return 2;
+        case Ret::unset:
+            break;
+    }
+    return 0;
+}
+
+std::optional<Ret> ret_from_row(std::int64_t value) {
+    for (const Ret ret : {Ret::unset, Ret::full, Ret::headers})
+        if (ret_to_row(ret) == value) return ret;
+    return std::nullopt;
+}
+
 Result<void> Store::enqueue(const NewMessage& message, Lease lease) {
     if (auto valid = validate(message); !valid) return valid;
     Impl& s = *impl_;
@@ -69,10 +87,10 @@ Result<void> Store::enqueue(const NewMessage& message, Lease lease) {
         if (auto taken = s.take_over(message); !taken) return taken;
     const std::int64_t body_first = message.stored_body ? message.stored_body->first : s.next_body;
     const std::string digest = message.stored_body ? message.stored_body->digest : body_digest(message.body);
-    auto done =
-        s.add_message.run(id, e.sender, flags_to_row(e), e.client_ip, e.client_helo, e.protocol,
-                          to_row(e.received_at), to_row(e.expires_at), body_first, message.size(),
-                          Blob{message_checksum(message.id, e, message.size(), digest)}, tls_to_row(e.tls));
+    auto done = s.add_message.run(id, e.sender, flags_to_row(e), e.client_ip, e.client_helo, e.protocol,
+                                  to_row(e.received_at), to_row(e.expires_at), body_first, message.size(),
+                                  Blob{message_checksum(message.id, e, message.size(), digest)},
+                                  tls_to_row(e.tls), e.envid, ret_to_row(e.ret));
     for (std::string_view rest = message.body; done && !rest.empty();
          rest.remove_prefix(std::min(body_chunk, rest.size())))
         done = s.add_body.run(s.next_body++, id, Blob{rest.substr(0, body_chunk)});
@@ -115,11 +133,12 @@ Result<DueRows> read_due(Rows rows, const std::set<std::string>& saturated) {
         const auto number = unsigned_from_row<std::uint32_t>(key.number);
         const auto attempts = unsigned_from_row<unsigned>(rows.integer(7));
         const auto interrupted = unsigned_from_row<unsigned>(rows.integer(8));
+        const std::int64_t notified = rows.integer(9);
         Recipient recipient{.address = std::string{rows.text(2)},
                             .domain = std::string{rows.text(3)},
                             .orcpt = std::string{rows.text(4)},
                             .notify = std::string{rows.text(5)}};
-        if (!id || !number || !attempts || !interrupted ||
+        if (!id || !number || !attempts || !interrupted || notified < 0 || notified > 1 ||
             recipient_checksum(key.message, key.number, recipient) != rows.integer(6)) {
             due.damaged.push_back(key);
             due.batch.frozen.push_back(fmt::format("recipient {} of message {} is damaged in the database",
@@ -131,7 +150,8 @@ Result<DueRows> read_due(Rows rows, const std::set<std::string>& saturated) {
             due.batch.recipients.push_back({.id = {*id, *number},
                                             .recipient = std::move(recipient),
                                             .attempts = *attempts,
-                                            .interrupted = *interrupted});
+                                            .interrupted = *interrupted,
+                                            .notified = notified == 1});
         }
     }
 }
@@ -207,13 +227,16 @@ Result<std::variant<StoredMessage, Frozen>> Store::load_message(MessageId id) {
         size = unsigned_from_row<std::uint64_t>(rows->integer(8));
         checksum = rows->text(9);
         const auto tls = tls_from_row(rows->integer(11));
+        e.envid = rows->text(12);
+        const auto ret = ret_from_row(rows->integer(13));
         if (!flags_from_row(rows->integer(1), e) || !received_at || !expires_at || !size ||
-            *size > max_body_size || !tls) {
+            *size > max_body_size || !tls || !ret) {
             reason = "its envelope is damaged in the database";
         } else {
             e.received_at = *received_at;
             e.expires_at = *expires_at;
             e.tls = *tls;
+            e.ret = *ret;
         }
     }
     if (reason.empty()) {
@@ -263,7 +286,8 @@ Result<void> Store::Impl::settle_one(const RecipientOutcome& outcome, Time at, S
         const std::optional<std::string_view> held =
             outcome.held_reason.empty() ? std::nullopt : std::optional{cut(outcome.held_reason)};
         done = defer.run(id.message.value(), id.number, to_row(at), to_row(outcome.next_attempt),
-                         cut(outcome.host), cut(outcome.status), cut(outcome.reply), held);
+                         cut(outcome.host), cut(outcome.status), cut(outcome.reply), held,
+                         outcome.notified ? 1 : 0);
     } else {
         done = drop_recipient.run(id.message.value(), id.number);
     }
@@ -295,14 +319,14 @@ Result<Settled> Store::settle(const Settlement& settlement) {
     Impl& s = *impl_;
     Settled settled;
     bool removed = false;
-    bool failed = false;
+    std::vector<RecipientId> known;
     for (const RecipientOutcome& outcome : settlement.recipients) {
         if (outcome.recipient.message != settlement.message)
             return fail(Errc::invalid, "a settlement is about one message");
         const std::size_t unknown = settled.unknown_recipients;
         if (auto done = s.settle_one(outcome, settlement.at, settled, removed); !done)
             return tl::unexpected(done.error());
-        failed |= outcome.outcome == Outcome::failed && settled.unknown_recipients == unknown;
+        if (settled.unknown_recipients == unknown) known.push_back(outcome.recipient);
     }
     auto kept = s.keep_trace(settlement);
     if (!kept) return tl::unexpected(kept.error());
@@ -310,10 +334,12 @@ Result<Settled> Store::settle(const Settlement& settlement) {
     for (const security::TlsResult& result : settlement.tls_results)
         if (auto done = s.results->count(day_of(settlement.at), result); !done)
             return tl::unexpected(done.error());
-    if (settlement.dsn && failed) {
-        if (auto done = enqueue(*settlement.dsn, settlement.dsn_lease); !done)
-            return tl::unexpected(done.error());
-        settled.dsn_enqueued = true;
+    for (const SettlementNotice& notice : settlement.notices) {
+        if (std::find_first_of(known.begin(), known.end(), notice.about.begin(), notice.about.end()) ==
+            known.end())
+            continue;
+        if (auto done = enqueue(notice.message, Lease::no); !done) return tl::unexpected(done.error());
+        ++settled.notices_enqueued;
     }
     if (!removed) return settled;
     const auto left = Impl::integer(s.any_recipient.query(settlement.message.value()));

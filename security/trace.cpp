@@ -275,6 +275,7 @@ std::string to_json(const AttemptTrace& trace) {
     if (trace.rule_observes) rule["observe"] = true;
     out["rule"] = std::move(rule);
     if (trace.message_tls != MessageTls::by_policy) out["message_tls"] = to_string(trace.message_tls);
+    if (trace.interrupted > 0) out["interrupted"] = trace.interrupted;
     if (!trace.route.empty()) out["route"] = strings(trace.route);
     if (trace.mx_answer) out["mx_lookup"] = lookup(*trace.mx_answer);
     if (trace.mx) out["mx"] = mx_object(*trace.mx);
@@ -300,6 +301,7 @@ std::string to_json(const ReusedTrace& trace) {
     out["domain"] = trace.domain;
     out["rule"] = {{"level", trace.rule_level}, {"origin", text(trace.rule)}};
     out["reused"] = trace.nth;
+    if (trace.interrupted > 0) out["interrupted"] = trace.interrupted;
     out["hops"] = json::array();
     out["outcome"] = trace.outcome;
     out["summary"] = text(trace.summary);
@@ -318,7 +320,7 @@ std::string whole_trace(std::string own, std::string_view opened) {
     json::value* const hops = out.if_contains("hops");
     if (hops == nullptr || !hops->is_array() || hops->as_array().empty()) return own;
     // What was looked up, decided and achieved holds for this message too; what came of it is its own.
-    for (const char* key : {"message", "reused", "outcome", "summary"})
+    for (const char* key : {"message", "reused", "interrupted", "outcome", "summary"})
         if (const json::value* const value = mine.as_object().if_contains(key)) out[key] = *value;
     out.erase("remedy");
     out.erase("side");

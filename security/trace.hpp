@@ -44,6 +44,8 @@ struct AttemptTrace {
     bool rule_observes = false;
     std::vector<std::string> route;  ///< of the rule, instead of the domain's own MX hosts
     MessageTls message_tls = MessageTls::by_policy;
+    /// Earlier attempts that the daemon did not live to settle: what this one delivers may be a second copy.
+    unsigned interrupted = 0;
     std::optional<DnsAnswer> mx_answer;
     std::optional<MxSet> mx;
     std::optional<StsState> sts;
@@ -65,7 +67,8 @@ struct ReusedTrace {
     std::string domain;
     std::string rule;
     std::string rule_level;
-    unsigned nth = 2;  ///< message of the connection
+    unsigned nth = 2;          ///< message of the connection
+    unsigned interrupted = 0;  ///< as in AttemptTrace
     std::string outcome;
     std::string summary;
     std::string reply;

@@ -150,6 +150,9 @@ Result<std::string> render_trace(std::string_view stored) {
             trace.list("hops").empty() ? "; what was looked up then is not kept any more" : "");
     if (trace.str("message_tls") == "required") out += "  the message requires TLS (REQUIRETLS)\n";
     if (trace.str("message_tls") == "optional") out += "  the message says TLS-Required: No\n";
+    if (trace.has("interrupted"))
+        out += fmt::format("  possibly a duplicate: attempts interrupted before this one: {}\n",
+                           trace.str("interrupted"));
     for (const json::value& hop : trace.list("route")) out += fmt::format("  route: {}\n", string_of(hop));
     if (trace.has("mx_lookup")) render_lookup(out, trace.at("mx_lookup"));
     if (trace.has("mx")) {

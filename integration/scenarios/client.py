@@ -48,10 +48,15 @@ class Client:
         self.smtp.close()
 
     def submit(
-        self, recipients: Sequence[str], data: bytes, sender: str = SENDER, options: Sequence[str] = ()
+        self,
+        recipients: Sequence[str],
+        data: bytes,
+        sender: str = SENDER,
+        options: Sequence[str] = (),
+        wishes: Sequence[str] = (),
     ) -> str:
-        """The queue id. `data` ends in CR LF; its dots are stuffed here."""
-        for code, text in (self.smtp.mail(sender, options), *(self.smtp.rcpt(r) for r in recipients)):
+        """The queue id. `data` ends in CR LF; its dots are stuffed here. `wishes` stand behind each RCPT."""
+        for code, text in (self.smtp.mail(sender, options), *(self.smtp.rcpt(r, wishes) for r in recipients)):
             if code >= 400:
                 self.smtp.rset()
                 raise Refused(code, text)
@@ -65,6 +70,12 @@ class Client:
         return found[1].decode()
 
 
-def submit(recipients: Sequence[str], data: bytes, sender: str = SENDER, options: Sequence[str] = ()) -> str:
+def submit(
+    recipients: Sequence[str],
+    data: bytes,
+    sender: str = SENDER,
+    options: Sequence[str] = (),
+    wishes: Sequence[str] = (),
+) -> str:
     with Client() as client:
-        return client.submit(recipients, data, sender, options)
+        return client.submit(recipients, data, sender, options, wishes)

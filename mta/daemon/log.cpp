@@ -95,10 +95,10 @@ std::string format_delivery(const DeliveryLine& line) {
     std::string recipient = line.recipient;  // a quoted local part may hold what ends an address in a log
     for (char& c : recipient)
         if (c == '<' || c == '>') c = '?';
-    return fmt::format("{}: to=<{}>, relay={}, delay={}, delays={}/{}/{}/{}, dsn={}, status={} ({}) tls={}",
+    return fmt::format("{}: to=<{}>, relay={}, delay={}, delays={}/{}/{}/{}, dsn={}, status={} ({}) tls={}{}",
                        line.queue_id, recipient, line.relay, seconds(line.total), seconds(line.before), 0,
                        seconds(line.connecting), seconds(line.sending), line.dsn, line.status, reason,
-                       line.tls);
+                       line.tls, line.possibly_duplicate ? " possibly-duplicate" : "");
 }
 
 }  // namespace sealpost

@@ -2,8 +2,9 @@
 ///
 /// Shape    postfix: "Nov 22 20:17:09 host sealpost/smtp[123]: QUEUEID: to=<...>, relay=..., delay=...,
 /// delays=a/b/c/d,
-///          dsn=2.0.0, status=sent (...) tls=Verified(dane) protocol=... cipher=...".
-///          json: {"schema":1,"time":...,"level":...,"program":...,"text":...}, one object a line.
+///          dsn=2.0.0, status=sent (...) tls=Verified(dane) protocol=... cipher=...", and "
+///          possibly-duplicate" when an earlier attempt was cut off. json:
+///          {"schema":1,"time":...,"level":...,"program":...,"text":...}, one object a line.
 /// Never    lets an octet from outside through that is not printable ASCII.
 #pragma once
 #include <chrono>
@@ -32,6 +33,7 @@ struct DeliveryLine {
     std::string status;  ///< "sent", "deferred", "bounced"
     std::string text;
     std::string tls;
+    bool possibly_duplicate = false;  ///< an earlier attempt was cut off: this may be a second copy
 };
 /// Pure: what log_line() gets. No ')' inside the reason and no '>' inside the address, so that readers find
 /// their ends.

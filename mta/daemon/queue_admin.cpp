@@ -43,15 +43,17 @@ void add(Changed& sum, const Changed& part) {
     sum.left_alone += part.left_alone;
 }
 
-queue::FailedRecipient failed_recipient(const queue::RecipientRow& row, const std::string& text) {
-    queue::FailedRecipient out{.address = row.recipient.address,
-                               .orcpt = row.recipient.orcpt,
-                               .status = std::string(bounce_status),
-                               .remote_mta = {},
-                               .reply = {},
-                               .reason = "An administrator of this mail system has ended its delivery",
-                               .remedy = {},
-                               .last_attempt = row.last_attempt};
+queue::DsnRecipient failed_recipient(const queue::RecipientRow& row, const std::string& text) {
+    queue::DsnRecipient out{.address = row.recipient.address,
+                            .orcpt = row.recipient.orcpt,
+                            .status = std::string(bounce_status),
+                            .remote_mta = {},
+                            .reply = {},
+                            .reason = "An administrator of this mail system has ended its delivery",
+                            .remedy = {},
+                            .side = {},
+                            .last_attempt = row.last_attempt,
+                            .retry_until = {}};
     if (!text.empty()) out.reason += ": " + text;
     if (!row.last_reply.empty())
         out.reason += fmt::format(" (the last attempt ended with: {} {})", row.last_status, row.last_reply);
@@ -75,13 +77,9 @@ Result<ChangeDone> bounce_message(queue::Store& store, const BounceContext& cont
         done.lines.push_back(fmt::format("{}: not bounced: {}", id, std::get<queue::Frozen>(*loaded).reason));
         return done;
     }
-    queue::Settlement settlement{.message = id,
-                                 .at = context.now,
-                                 .recipients = {},
-                                 .trace = {},
-                                 .tls_results = {},
-                                 .dsn = std::nullopt};
-    std::vector<queue::FailedRecipient> told;
+    queue::Settlement settlement{
+        .message = id, .at = context.now, .recipients = {}, .trace = {}, .tls_results = {}, .notices = {}};
+    std::vector<queue::DsnRecipient> told;
     for (const queue::RecipientRow& row : rows) {
         if (!std::binary_search(idle->begin(), idle->end(), row.id)) continue;
         settlement.recipients.push_back({.recipient = row.id,
@@ -94,27 +92,29 @@ Result<ChangeDone> bounce_message(queue::Store& store, const BounceContext& cont
         if (wants_failure_notice(row.recipient.notify)) told.push_back(failed_recipient(row, context.text));
     }
     if (!told.empty() && !message->envelope.sender.empty()) {  // never to <>
-        const queue::FailureDsn dsn{.hostname = context.hostname,
-                                    .id = context.ids->next(context.now),
-                                    .original_id = id,
-                                    .original = &message->envelope,
-                                    .original_body = message->body,
-                                    .recipients = std::move(told),
-                                    .envelope_id = {},
-                                    .contact = {},
-                                    .date = context.now,
-                                    .expires_at = queue::expiry(*context.settings, true, context.now),
-                                    .return_size = context.settings->dsn_return_size};
-        settlement.dsn = queue::build_failure_dsn(dsn);
+        const queue::Dsn dsn{.kind = queue::DsnKind::failure,
+                             .hostname = context.hostname,
+                             .id = context.ids->next(context.now),
+                             .original_id = id,
+                             .original = &message->envelope,
+                             .original_body = message->body,
+                             .recipients = std::move(told),
+                             .contact = {},
+                             .date = context.now,
+                             .expires_at = queue::expiry(*context.settings, true, context.now),
+                             .return_size = context.settings->dsn_return_size};
+        if (std::optional<queue::NewMessage> notice = queue::build_dsn(dsn))
+            settlement.notices.push_back({std::move(*notice), *idle});
     }
     const auto settled = store.settle(settlement);
     if (!settled) return tl::unexpected(settled.error());
     done.changed.recipients = idle->size() - settled->unknown_recipients;
     done.changed.messages = settled->message_removed ? 1 : 0;
-    done.changed.notices = settled->dsn_enqueued ? 1 : 0;
-    done.lines.push_back(
-        fmt::format("{}: {} bounced by the administrator, {}", id, counted(done.changed.recipients),
-                    settled->dsn_enqueued ? fmt::format("notice {}", settlement.dsn->id) : "no notice"));
+    done.changed.notices = settled->notices_enqueued;
+    done.lines.push_back(fmt::format(
+        "{}: {} bounced by the administrator, {}", id, counted(done.changed.recipients),
+        settled->notices_enqueued > 0 ? fmt::format("notice {}", settlement.notices.front().message.id)
+                                      : "no notice"));
     return done;
 }
 

@@ -1,11 +1,15 @@
 #include "mta/daemon/settlement.hpp"
 
+#include <algorithm>
+
+#include "mta/daemon/notices.hpp"
 #include "queue/retry.hpp"
+#include "security/remote_text.hpp"
 
 namespace sealpost {
 namespace {
 
-using Result = RecipientOutcome::Result;
+using Said = RecipientOutcome::Result;
 
 /// Before MTA-STS makes a message bounce, its policy is looked for once more and one more attempt is made
 /// (RFC 8461 §5.1). An attempt that began before the deadline and ended after it had no such look [STS-68].
@@ -28,14 +32,14 @@ queue::RecipientOutcome outcome_of(const SettlementInput& in, const DeliveredRec
                                 .next_attempt = {},
                                 .held_reason = {}};
     switch (r.outcome.result) {
-        case Result::delivered:
+        case Said::delivered:
             break;
-        case Result::failed:
+        case Said::failed:
             out.outcome = queue::Outcome::failed;
             break;
-        case Result::deferred: {
+        case Said::deferred: {
             const queue::Held held = r.held_reason.empty() ? queue::Held::no : queue::Held::by_policy;
-            const bool over = queue::give_up(in.message->envelope, held, in.settings->max_age, in.now);
+            const bool over = queue::give_up(in.message->envelope, held, in.times, in.now);
             if (over && !owes_last_attempt(in, held)) {
                 out.outcome = queue::Outcome::failed;
                 expired = true;
@@ -47,7 +51,7 @@ queue::RecipientOutcome outcome_of(const SettlementInput& in, const DeliveredRec
                 out.next_attempt = in.now;
                 break;
             }
-            const queue::Time deadline = queue::deadline(in.message->envelope, held, in.settings->max_age);
+            const queue::Time deadline = queue::deadline(in.message->envelope, held, in.times);
             out.next_attempt =
                 queue::next_attempt(*in.settings, r.recipient.attempts + 1, in.now, deadline, random);
             break;
@@ -56,111 +60,99 @@ queue::RecipientOutcome outcome_of(const SettlementInput& in, const DeliveredRec
     return out;
 }
 
-/// What the sender can do when it was the message's own wish about TLS that could not be met; empty: it was
-/// not. The codes are those of RFC 8689 §4.2.1, our own or a server's further on.
-std::string_view remedy_of(security::MessageTls tls, const RecipientOutcome& outcome) {
-    switch (tls) {
-        case security::MessageTls::required:
-            if (outcome.enhanced == "5.7.30")
-                return "The message requires TLS on all of its way (REQUIRETLS), and the recipient's mail "
-                       "servers "
-                       "do not promise to keep to that. Ask their postmaster to support REQUIRETLS (RFC "
-                       "8689), or "
-                       "send the message again without requiring TLS for it.";
-            if (outcome.enhanced == "5.7.10")
-                return "The message requires TLS with a verified server (REQUIRETLS), and none of the "
-                       "recipient's mail servers could be reached that way. Ask their postmaster to mend "
-                       "their "
-                       "TLS, or send the message again without requiring TLS for it.";
-            break;
-        case security::MessageTls::optional:
-            // 530 stands for a missing login as well, so that its words have to be looked at.
-            if (outcome.enhanced == "5.7.10" ||
-                (outcome.code == 530 && outcome.text.find("STARTTLS") != std::string::npos))
-                return "The recipient's mail server takes mail over TLS alone, and no TLS could be set up "
-                       "with it. "
-                       "\"TLS-Required: No\" in a message cannot change that: tell their postmaster by other "
-                       "means.";
-            break;
-        case security::MessageTls::by_policy:
-            break;
-    }
-    return {};
+DeliveryLine line_of(const SettlementInput& in, const DeliveredRecipient& r,
+                     const queue::RecipientOutcome& outcome, bool expired) {
+    DeliveryLine line;
+    line.queue_id = in.message->id.str();
+    line.recipient = r.recipient.recipient.address;
+    line.relay = r.relay;
+    line.before = std::chrono::duration_cast<Millis>(in.began - in.message->envelope.received_at);
+    line.total = std::chrono::duration_cast<Millis>(in.now - in.message->envelope.received_at);
+    line.connecting = in.connecting;
+    line.sending = in.sending;
+    line.dsn = r.outcome.enhanced;
+    line.text = outcome.reply;
+    line.tls = r.tls;
+    line.status = outcome.outcome == queue::Outcome::delivered  ? "sent"
+                  : outcome.outcome == queue::Outcome::deferred ? "deferred"
+                  : expired                                     ? "expired"
+                                                                : "bounced";
+    line.possibly_duplicate = r.recipient.interrupted > 0;
+    if (!r.held_reason.empty()) line.text = fmt::format("held by policy, {}: {}", r.held_reason, line.text);
+    return line;
 }
 
-queue::FailedRecipient failed_recipient(const SettlementInput& in, const DeliveredRecipient& r,
-                                        bool expired) {
-    queue::FailedRecipient out{.address = r.recipient.recipient.address,
-                               .orcpt = r.recipient.recipient.orcpt,
-                               .status = r.outcome.enhanced,
-                               .remote_mta = r.host,
-                               .reply = {},
-                               .reason = {},
-                               .remedy = r.remedy,
-                               .last_attempt = in.now,
-                               .expired = expired};
-    // What a server said is quoted as its reply; what we decided is said in our words.
-    if (!r.outcome.command.empty())
-        out.reply = fmt::format("{} {}", r.outcome.code, r.outcome.text);
-    else
-        out.reason = r.outcome.text;
-    if (out.remedy.empty()) out.remedy = remedy_of(in.message->envelope.tls, r.outcome);
-    if (!r.held_reason.empty())
-        out.reason =
-            fmt::format("Transport security held this message back ({}): {}", r.held_reason, r.outcome.text);
-    return out;
+std::string trace_of(const DeliveryReport& report) {
+    unsigned interrupted = 0;
+    for (const DeliveredRecipient& r : report.recipients)
+        interrupted = std::max(interrupted, r.recipient.interrupted);
+    if (report.reused) {
+        security::ReusedTrace reused = *report.reused;
+        reused.interrupted = interrupted;
+        return security::to_json(reused);
+    }
+    if (interrupted == 0) return security::to_json(report.trace);
+    security::AttemptTrace trace = report.trace;
+    trace.interrupted = interrupted;
+    return security::to_json(trace);
+}
+
+/// The sender could not be told, so what failed waits.
+void take_back_failures(const SettlementInput& in, SettlementPlan& plan) {
+    for (std::size_t i = 0; i < plan.settlement.recipients.size(); ++i) {
+        queue::RecipientOutcome& outcome = plan.settlement.recipients[i];
+        outcome.notified = false;
+        if (outcome.outcome != queue::Outcome::failed) continue;
+        outcome.outcome = queue::Outcome::deferred;
+        outcome.next_attempt = in.now + in.settings->retry_max;
+        plan.lines[i].status = "deferred";
+    }
 }
 
 }  // namespace
+
+queue::DestinationTimes times_of(const security::RuleTable& rules, const QueueSettings& settings,
+                                 const std::string& domain, queue::Time now) {
+    const Result<Domain> name = Domain::parse(domain);
+    // An address literal has no rule of its own.
+    if (!name) return queue::destination_times(settings, security::Rule{});
+    return queue::destination_times(settings, rules.find(*name, std::chrono::floor<std::chrono::days>(now)));
+}
 
 SettlementPlan plan_settlement(const SettlementInput& in) {
     SettlementPlan plan(in.message->id);
     queue::Settlement& s = plan.settlement;
     s.at = in.now;
-    s.trace = in.report->reused ? security::to_json(*in.report->reused) : security::to_json(in.report->trace);
+    s.trace = trace_of(*in.report);
     s.shared_trace = in.report->shared_trace;
     s.tls_results = in.report->results;
-    std::vector<queue::FailedRecipient> failed;
+    NoticePlan notices;
     for (std::size_t i = 0; i < in.report->recipients.size(); ++i) {
         const DeliveredRecipient& r = in.report->recipients[i];
         bool expired = false;
         queue::RecipientOutcome outcome =
             outcome_of(in, r, i < in.random.size() ? in.random[i] : 0.5, expired);
-        DeliveryLine line;
-        line.queue_id = in.message->id.str();
-        line.recipient = r.recipient.recipient.address;
-        line.relay = r.relay;
-        line.before = std::chrono::duration_cast<Millis>(in.began - in.message->envelope.received_at);
-        line.total = std::chrono::duration_cast<Millis>(in.now - in.message->envelope.received_at);
-        line.connecting = in.connecting;
-        line.sending = in.sending;
-        line.dsn = r.outcome.enhanced;
-        line.text = outcome.reply;
-        line.tls = r.tls;
-        line.status = outcome.outcome == queue::Outcome::delivered  ? "sent"
-                      : outcome.outcome == queue::Outcome::deferred ? "deferred"
-                      : expired                                     ? "expired"
-                                                                    : "bounced";
-        if (!r.held_reason.empty())
-            line.text = fmt::format("held by policy, {}: {}", r.held_reason, line.text);
-        plan.lines.push_back(std::move(line));
-        if (outcome.outcome == queue::Outcome::failed) failed.push_back(failed_recipient(in, r, expired));
+        if (const std::optional<queue::DsnKind> kind = notice_due(in, r, outcome.outcome)) {
+            outcome.notified = *kind == queue::DsnKind::delay;
+            notices.add(*kind, dsn_recipient(in, r, *kind, expired), r.recipient.id);
+        }
+        plan.lines.push_back(line_of(in, r, outcome, expired));
         s.recipients.push_back(std::move(outcome));
     }
-    if (failed.empty() || in.message->envelope.sender.empty()) return plan;  // never to <> [SMTP-24]
-    queue::FailureDsn dsn{.hostname = in.hostname,
-                          .id = in.ids->next(in.now),
-                          .original_id = in.message->id,
-                          .original = &in.message->envelope,
-                          .original_body = in.message->stored_body ? in.beginning : in.message->body,
-                          .recipients = std::move(failed),
-                          .envelope_id = {},
-                          .contact = {},
-                          .date = in.now,
-                          .expires_at = queue::expiry(*in.settings, true, in.now),
-                          .return_size = in.settings->dsn_return_size,
-                          .headers_only = false};
-    s.dsn = queue::build_failure_dsn(dsn);
+    // Whatever becomes of a notice, what was delivered is written down, or it would be sent again.
+    Result<void> built;
+    try {
+        built = notices.build(in, plan);
+    } catch (const std::exception& e) {
+        built = fail(Errc::invalid, e.what());
+    }
+    if (!built) {
+        s.notices.clear();
+        plan.notes.clear();
+        plan.alarm = fmt::format("{}: no notice could be made, what failed waits: {}", in.message->id.str(),
+                                 security::printable(built.error().text, 300));
+        take_back_failures(in, plan);
+    }
     return plan;
 }
 

@@ -25,10 +25,11 @@ std::vector<queue::RecipientId> ids_of(const queue::Delivery& delivery) {
 
 /// Without notice, trace and results: who has the message, and who does not.
 void keep_bare_outcome(queue::Settlement& settlement, queue::Time later) {
-    settlement.dsn.reset();
+    settlement.notices.clear();
     settlement.trace.clear();
     settlement.tls_results.clear();
     for (queue::RecipientOutcome& recipient : settlement.recipients) {
+        recipient.notified = false;
         if (recipient.outcome != queue::Outcome::failed) continue;
         recipient.outcome = queue::Outcome::deferred;
         recipient.next_attempt = later;
@@ -148,8 +149,8 @@ Async<void> Worker::deliver_next(queue::Delivery delivery, Course& course) {
     if (!message) co_return;
     // What the last delivery must not be cut off from has been done.
     co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
-    now.last = queue::give_up(message->envelope, queue::Held::by_policy, context_.settings->queue.max_age,
-                              wall_clock());
+    now.times = times_of(*context_.rules, context_.settings->queue, delivery.domain, now.began);
+    now.last = queue::give_up(message->envelope, queue::Held::by_policy, now.times, wall_clock());
     DelivererContext context = deliverer_context();
     context.session.tls = &tls_;
     context.session.sessions = &sessions_;
@@ -273,10 +274,11 @@ Async<void> Worker::note_body_error(queue::MessageId id, Error error) {
 
 /// What a notice may return of a large message, and an octet more.
 std::string Worker::beginning_of(const queue::StoredMessage& message, const DeliveryReport& report) {
-    const auto delivered = [](const DeliveredRecipient& r) {
-        return r.outcome.result == RecipientOutcome::Result::delivered;
+    const auto quiet = [](const DeliveredRecipient& r) {
+        return r.outcome.result == RecipientOutcome::Result::delivered &&
+               r.recipient.recipient.notify.empty();
     };
-    if (!message.stored_body || std::all_of(report.recipients.begin(), report.recipients.end(), delivered))
+    if (!message.stored_body || std::all_of(report.recipients.begin(), report.recipients.end(), quiet))
         return {};
     const auto reader = bodies();
     if (!reader) return {};
@@ -297,7 +299,10 @@ Worker::Ended Worker::end_of(Message message, DeliveryReport report, Attempt att
     input.beginning = beginning;
     input.began = attempt.began;
     input.sts_checked = attempt.last;
+    input.times = attempt.times;
     input.now = wall_clock();
+    input.contact =
+        context_.rules->find(report.trace.domain, std::chrono::floor<std::chrono::days>(input.now)).contact;
     input.connecting =
         std::chrono::duration_cast<Millis>((connected ? report.connected : ended) - attempt.started);
     input.sending = connected ? std::chrono::duration_cast<Millis>(ended - report.connected) : Millis{};
@@ -309,6 +314,7 @@ Worker::Ended Worker::end_of(Message message, DeliveryReport report, Attempt att
         out.observed = fmt::format("{}: observe: {} would have been held by {}: {}", message->id.str(),
                                    report.trace.domain, report.trace.rule, report.would_hold);
     out.plan = std::make_shared<SettlementPlan>(plan_settlement(input));
+    if (!out.plan->alarm.empty()) spdlog::critical("{}", out.plan->alarm);
     out.message = std::move(message);
     return out;
 }
@@ -318,6 +324,8 @@ void Worker::settled(Course& course, const queue::Settled& settled) {
     const Ended ended = *std::exchange(course.ended, std::nullopt);
     for (const DeliveryLine& line : ended.plan->lines) log_line("smtp", format_delivery(line));
     if (!ended.observed.empty()) log_line("smtp", ended.observed);
+    if (settled.notices_enqueued > 0)
+        for (const std::string& note : ended.plan->notes) log_line("qmgr", note);
     if (settled.message_removed) log_line("qmgr", ended.message->id.str() + ": removed");
     if (course.kept && !course.kept->trace) course.kept->trace = settled.trace;
 }

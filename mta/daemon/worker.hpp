@@ -20,6 +20,7 @@
 #include "mta/delivery/deliverer.hpp"
 #include "mta/net/task_group.hpp"
 #include "queue/manager.hpp"
+#include "queue/retry.hpp"
 
 namespace sealpost {
 
@@ -67,6 +68,7 @@ private:
         queue::Time began;
         std::chrono::steady_clock::time_point started;
         bool last = false;  ///< no later one fits before the message is given up
+        queue::DestinationTimes times{};
     };
     /// A delivery that has ended and is not on disk yet.
     struct Ended {

@@ -27,6 +27,8 @@ struct DeliveredRecipient {
     std::string tls;          ///< "Verified(dane)", "Untrusted", "none"; with protocol and cipher behind
     std::string held_reason;  ///< the policy that holds it; empty: not held by policy
     std::string remedy;
+    /// The server took NOTIFY, RET, ENVID and ORCPT over: whatever notice is due comes from further on.
+    bool dsn_passed_on = false;
 };
 
 /// What the addresses of one host said to a message that requires TLS.

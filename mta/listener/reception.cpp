@@ -107,11 +107,12 @@ Listener::Incoming Listener::arrive(const Session& session) {
                         .client = session.address,
                         .by = context_.hostname,
                         .esmtp = transaction.esmtp,
+                        .smtputf8 = transaction.smtputf8,
                         .tls_cipher = session.cipher,
                         .queue_id = incoming.id.str(),
                         .only_recipient = {},
                         .time = now};
-    if (transaction.recipients.size() == 1) facts.only_recipient = transaction.recipients.front();
+    if (transaction.recipients.size() == 1) facts.only_recipient = transaction.recipients.front().address;
     incoming.received = received_field(facts);
     incoming.protocol = transmission_type(facts);
     return incoming;
@@ -188,9 +189,14 @@ Async<ServerAction> Listener::store_message(Session& session, Incoming& incoming
     envelope.tls = security::tag_message(transaction.requiretls, incoming.tls_required);
     envelope.received_at = incoming.time;
     envelope.expires_at = queue::expiry(context_.queue, !transaction.sender, incoming.time);
-    for (const Address& recipient : transaction.recipients)
-        message->recipients.push_back(
-            {.address = recipient.str(), .domain = recipient.host_str(), .orcpt = {}, .notify = {}});
+    envelope.smtputf8 = transaction.smtputf8;
+    envelope.ret = transaction.ret;
+    envelope.envid = std::move(transaction.envid);
+    for (ServerRecipient& recipient : transaction.recipients)
+        message->recipients.push_back({.address = recipient.address.str(),
+                                       .domain = recipient.address.host_str(),
+                                       .orcpt = std::move(recipient.orcpt),
+                                       .notify = std::move(recipient.notify)});
     const queue::Lease lease = context_.roomy() ? queue::Lease::yes : queue::Lease::no;
     if (stored) {
         std::function<Result<int>(queue::Store&)> work = [message,

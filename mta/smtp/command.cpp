@@ -32,6 +32,10 @@ char ascii_upper(char c) {
     return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
 }
 
+bool is_ascii(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
 bool same_word(std::string_view a, std::string_view b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                       [](char x, char y) { return ascii_upper(x) == ascii_upper(y); });
@@ -101,11 +105,53 @@ ParameterError parse_body(std::string_view value, Command& command) {
     return {};
 }
 
-/// No value belongs to it, not even an empty one (RFC 8689 §2).
-ParameterError parse_requiretls(bool has_value, Command& command) {
-    if (has_value) return refuse(command.verb, 501, "5.5.4", "REQUIRETLS takes no value");
-    if (command.requiretls) return refuse(command.verb, 501, "5.5.4", "REQUIRETLS is given twice");
-    command.requiretls = true;
+/// REQUIRETLS, SMTPUTF8: no value belongs to it, not even an empty one (RFC 8689 §2, RFC 6531 §3.2).
+ParameterError parse_word(std::string_view name, bool has_value, bool& given, Verb verb) {
+    if (has_value) return refuse(verb, 501, "5.5.4", fmt::format("{} takes no value", name));
+    if (given) return refuse(verb, 501, "5.5.4", fmt::format("{} is given twice", name));
+    given = true;
+    return {};
+}
+
+ParameterError parse_ret(std::string_view value, Command& command) {
+    if (command.ret != Ret::unset) return refuse(command.verb, 501, "5.5.4", "RET= is given twice");
+    const Result<Ret> ret = sealpost::parse_ret(value);
+    if (!ret) return refuse(command.verb, 501, "5.5.4", ret.error().text);
+    command.ret = *ret;
+    return {};
+}
+
+/// Kept as it came, once `parse` finds nothing wrong with it.
+template <class Parse>
+ParameterError keep(std::string_view name, std::string_view value, std::string& field, Verb verb,
+                    Parse parse) {
+    if (!field.empty()) return refuse(verb, 501, "5.5.4", fmt::format("{}= is given twice", name));
+    const auto parsed = parse(value);
+    if (!parsed) return refuse(verb, 501, "5.5.4", parsed.error().text);
+    field = value;
+    return {};
+}
+
+ParameterError parse_mail_parameter(std::string_view keyword, std::string_view value, bool has_value,
+                                    Command& command, bool& known) {
+    if (same_word(keyword, "SIZE")) return parse_size(value, command);
+    if (same_word(keyword, "BODY")) return parse_body(value, command);
+    if (same_word(keyword, "REQUIRETLS"))
+        return parse_word("REQUIRETLS", has_value, command.requiretls, command.verb);
+    if (same_word(keyword, "SMTPUTF8"))
+        return parse_word("SMTPUTF8", has_value, command.smtputf8, command.verb);
+    if (same_word(keyword, "RET")) return parse_ret(value, command);
+    if (same_word(keyword, "ENVID")) return keep("ENVID", value, command.envid, command.verb, parse_envid);
+    known = false;
+    return {};
+}
+
+ParameterError parse_rcpt_parameter(std::string_view keyword, std::string_view value, Command& command,
+                                    bool& known) {
+    if (same_word(keyword, "NOTIFY"))
+        return keep("NOTIFY", value, command.notify, command.verb, parse_notify);
+    if (same_word(keyword, "ORCPT")) return keep("ORCPT", value, command.orcpt, command.verb, parse_orcpt);
+    known = false;
     return {};
 }
 
@@ -113,18 +159,18 @@ ParameterError parse_parameters(std::string_view text, Command& command) {
     while (!text.empty()) {
         const auto [parameter, rest] = split(text, ' ');
         const auto [keyword, value] = split(parameter, '=');
-        ParameterError result;
-        if (command.verb == Verb::mail && same_word(keyword, "SIZE"))
-            result = parse_size(value, command);
-        else if (command.verb == Verb::mail && same_word(keyword, "BODY"))
-            result = parse_body(value, command);
-        else if (command.verb == Verb::mail && same_word(keyword, "REQUIRETLS"))
-            result = parse_requiretls(keyword.size() < parameter.size(), command);
-        else if (keyword.empty())
-            result = refuse(command.verb, 501, "5.5.4", "parameters are KEYWORD=value, each after one blank");
-        else
-            result = refuse(command.verb, 555, "5.5.4",
-                            fmt::format("parameter {} is not offered here", keyword.substr(0, 40)));
+        if (keyword.empty())
+            return refuse(command.verb, 501, "5.5.4", "parameters are KEYWORD=value, each after one blank");
+        bool known = true;
+        ParameterError result =
+            command.verb == Verb::mail
+                ? parse_mail_parameter(keyword, value, keyword.size() < parameter.size(), command, known)
+                : parse_rcpt_parameter(keyword, value, command, known);
+        if (!known)
+            return refuse(command.verb, 555, "5.5.4",
+                          is_ascii(keyword)
+                              ? fmt::format("parameter {} is not offered here", keyword.substr(0, 40))
+                              : "the parameter is not offered here");
         if (!result) return result;
         text = rest;
     }
@@ -146,9 +192,11 @@ tl::expected<Command, CommandRefusal> parse_path_command(Verb verb, std::string_
     if (length > max_path)
         return refuse(verb, 501, bad_address, fmt::format("a path has at most {} octets", max_path));
 
-    Command command{.verb = verb, .argument = {}, .path = {}, .size = {}, .body = {}, .requiretls = false};
+    Command command;
+    command.verb = verb;
     std::string_view path = rest.substr(1, length - 2);
     rest.remove_prefix(length);
+    command.utf8 = !is_ascii(path);
     if (!drop_source_route(path)) return refuse(verb, 501, bad_address, "the source route is not valid");
     if (path.empty() && length > 2) return refuse(verb, 501, bad_address, "a source route to nobody");
     if (path.empty() && !is_mail) return refuse(verb, 501, bad_address, "<> is no recipient");
@@ -156,8 +204,13 @@ tl::expected<Command, CommandRefusal> parse_path_command(Verb verb, std::string_
         // RFC 5321 §4.1.1.3: <Postmaster> without a domain is this host's.
         const bool postmaster = !is_mail && same_word(path, "postmaster");
         Result<Address> address =
-            Address::parse(postmaster ? fmt::format("{}@{}", path, hostname) : std::string(path));
-        if (!address) return refuse(verb, 501, bad_address, address.error().text);
+            Address::parse(postmaster ? fmt::format("{}@{}", path, hostname) : std::string(path),
+                           is_ascii(path) ? AddressCharset::ascii : AddressCharset::utf8);
+        // The error may quote the domain as it came, and replies are ASCII.
+        if (!address)
+            return refuse(verb, 501, bad_address,
+                          is_ascii(address.error().text) ? address.error().text
+                                                         : "the domain is not a valid internationalized one");
         command.path = *std::move(address);
     }
     if (!rest.empty() && rest.front() != ' ')
@@ -165,6 +218,10 @@ tl::expected<Command, CommandRefusal> parse_path_command(Verb verb, std::string_
     if (!rest.empty()) rest.remove_prefix(1);
     if (ParameterError parameters = parse_parameters(rest, command); !parameters)
         return tl::unexpected(std::move(parameters).error());
+    command.utf8 = command.utf8 || !is_ascii(command.orcpt);
+    // RFC 6531 §3.5. A RCPT has no word of its own: the session knows what MAIL said.
+    if (is_mail && command.utf8 && !command.smtputf8)
+        return refuse(verb, 553, "5.6.7", "an address in UTF-8 is taken with SMTPUTF8 alone");
     return command;
 }
 
@@ -203,11 +260,8 @@ tl::expected<Command, CommandRefusal> parse_command(std::string_view line, const
     const auto is_control = [](char c) { return (c >= 0 && c < 0x20) || c == 0x7f; };
     if (std::any_of(line.begin(), line.end(), is_control))
         return refuse(verb, 500, "5.5.2", "control characters have no place in a command");
-    if (std::any_of(line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) > 0x7f; })) {
-        if (verb == Verb::mail || verb == Verb::rcpt)
-            return refuse(verb, 553, "5.6.7", "only ASCII addresses: SMTPUTF8 is not offered here");
-        return refuse(verb, 500, "5.5.2", "only ASCII has a place in a command");
-    }
+    if (!is_ascii(line) && verb != Verb::mail && verb != Verb::rcpt)
+        return refuse(verb, 500, "5.5.2", "only ASCII has a place in this command");
     while (line.ends_with(' ')) line.remove_suffix(1);  // RFC 5321 §4.1.1
 
     const std::string_view rest = split(line, ' ').second;
@@ -235,8 +289,10 @@ tl::expected<Command, CommandRefusal> parse_command(std::string_view line, const
         default:
             break;
     }
-    return Command{
-        .verb = verb, .argument = std::string(rest), .path = {}, .size = {}, .body = {}, .requiretls = false};
+    Command command;
+    command.verb = verb;
+    command.argument = rest;
+    return command;
 }
 
 }  // namespace sealpost

@@ -49,6 +49,7 @@ std::string address_literal(const IpAddress& address) {
 
 std::string_view transmission_type(const ReceivedFacts& facts) {
     if (!facts.esmtp) return "SMTP";
+    if (facts.smtputf8) return facts.tls_cipher.empty() ? "UTF8SMTP" : "UTF8SMTPS";
     return facts.tls_cipher.empty() ? "ESMTP" : "ESMTPS";
 }
 

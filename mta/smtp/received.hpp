@@ -26,13 +26,15 @@ struct ReceivedFacts {
     IpAddress client;
     Domain by;
     bool esmtp = true;
+    bool smtputf8 = false;
     std::string tls_cipher;  ///< as IANA names it; empty: the message came in clear
     std::string queue_id;
     std::optional<Address> only_recipient;  ///< set only when there is exactly one: a list would disclose Bcc
     std::chrono::system_clock::time_point time;
 };
 
-/// "SMTP", "ESMTP", "ESMTPS" (RFC 3848 §1). HELO over TLS has no word of its own.
+/// "SMTP", "ESMTP", "ESMTPS" (RFC 3848 §1), "UTF8SMTP", "UTF8SMTPS" (RFC 6531 §4.3). HELO over TLS has no
+/// word of its own.
 [[nodiscard]] std::string_view transmission_type(const ReceivedFacts& facts);
 
 [[nodiscard]] std::string received_field(const ReceivedFacts& facts);

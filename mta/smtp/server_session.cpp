@@ -134,7 +134,8 @@ ServerAction ServerSession::on_hello(const Command& command) {
     // REQUIRETLS in clear would promise what the way here has broken already (RFC 8689 §2).
     const std::string_view tls = tls_ ? "250-REQUIRETLS\r\n" : starttls_ ? "250-STARTTLS\r\n" : "";
     return {fmt::format(
-                "250-{}\r\n250-PIPELINING\r\n250-SIZE {}\r\n250-8BITMIME\r\n{}250 ENHANCEDSTATUSCODES\r\n",
+                "250-{}\r\n250-PIPELINING\r\n250-SIZE {}\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n{}250 "
+                "ENHANCEDSTATUSCODES\r\n",
                 hostname_, max_message_size_, tls),
             Next::read_command};
 }
@@ -158,7 +159,10 @@ ServerAction ServerSession::on_mail(Command command) {
                     .declared_size = command.size,
                     .helo = helo_,
                     .esmtp = esmtp_,
-                    .requiretls = command.requiretls};
+                    .requiretls = command.requiretls,
+                    .smtputf8 = command.smtputf8,
+                    .ret = command.ret,
+                    .envid = std::move(command.envid)};
     state_ = State::mail;
     return answer(250, "2.1.0", "Ok");
 }
@@ -169,12 +173,16 @@ ServerAction ServerSession::on_rcpt(Command command) {
         return refuse(554, "5.7.1",
                       fmt::format("relay access denied: {} is not in listener.relay_networks of {}",
                                   client_.str(), hostname_));
+    if (command.utf8 && !transaction_.smtputf8)
+        return refuse(553, "5.6.7", "an address in UTF-8 is taken behind MAIL with SMTPUTF8 alone");
     std::string key = command.path->str();
     if (seen_.contains(key)) return answer(250, "2.1.5", "Ok, once is enough");
     if (transaction_.recipients.size() >= max_recipients_)
         return answer(452, "4.5.3", "too many recipients: send to the others in a further transaction");
     seen_.insert(std::move(key));
-    transaction_.recipients.push_back(*std::move(command.path));
+    transaction_.recipients.push_back({.address = *std::move(command.path),
+                                       .notify = std::move(command.notify),
+                                       .orcpt = std::move(command.orcpt)});
     state_ = State::rcpt;
     return answer(250, "2.1.5", "Ok");
 }

@@ -4,9 +4,8 @@
 ///          knowledge back: the caller writes `reply`, then does what `next` says.
 /// Never    touches a socket, a clock or the queue. `250` for a message comes from stored() alone, which the
 ///          caller calls once the message is durable.
-/// Source   RFC 5321 §3, §4.1.4, §4.2, §4.5.3.1, §7.7; RFC 1870 §6; RFC 2034; RFC 2920 §3.2; RFC 6152; RFC
-/// 3207 §4; RFC
-///          8689 §2.
+/// Source   RFC 5321 §3, §4.1.4, §4.2, §4.5.3.1, §7.7; RFC 1870 §6; RFC 2034; RFC 2920 §3.2; RFC 3207 §4;
+///          RFC 3461 §4; RFC 6152; RFC 6531 §3; RFC 8689 §2.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -35,14 +34,23 @@ struct ServerAction {
     Next next;
 };
 
+struct ServerRecipient {
+    Address address;
+    std::string notify;  ///< NOTIFY and ORCPT as they came; empty: none
+    std::string orcpt;
+};
+
 struct ServerTransaction {
-    std::optional<Address> sender;    ///< none: the null reverse-path
-    std::vector<Address> recipients;  ///< each once, in the order of RCPT
+    std::optional<Address> sender;            ///< none: the null reverse-path
+    std::vector<ServerRecipient> recipients;  ///< each once, in the order of RCPT
     BodyType body = BodyType::seven_bit;
     std::optional<std::uint64_t> declared_size;
     std::string helo;
     bool esmtp = false;
     bool requiretls = false;  ///< the parameter of MAIL: only ever inside TLS
+    bool smtputf8 = false;
+    Ret ret = Ret::unset;
+    std::string envid;  ///< as it came; empty: none
 };
 
 enum class Relay { refused, allowed };

@@ -1,6 +1,7 @@
 // The failure notice: whatever the remote side, the sender and the message say, it is one well-formed message
 // whose own header fields and three parts are exactly ours. The input is cut at NUL into the strings that
 // come from outside.
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -44,9 +45,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         word = rest.substr(0, end);
         rest.remove_prefix(std::min(end + 1, rest.size()));
     }
+    const auto kind = static_cast<DsnKind>(size % 3);
     Envelope envelope;
     envelope.sender = words[0];
-    FailedRecipient failed;
+    envelope.envid = words[8];
+    envelope.smtputf8 = size / 3 % 2 == 0;
+    envelope.ret = static_cast<sealpost::Ret>(size / 6 % 3);
+    DsnRecipient failed;
     failed.address = words[1];
     failed.orcpt = words[2];
     failed.status = words[3];
@@ -55,17 +60,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     failed.reason = words[6];
     failed.remedy = words[7];
     failed.expired = size % 2 == 0;
-    FailureDsn dsn{.hostname = "mail.example.org",
-                   .id = MessageId::from_value(12345).value(),
-                   .original_id = MessageId::from_value(54321).value(),
-                   .original_body = rest,
-                   .recipients = {failed},
-                   .envelope_id = words[8],
-                   .contact = words[8]};
+    failed.interrupted = size / 18 % 2;
+    failed.retry_until = Time{};
+    failed.side = words[7];
+    Dsn dsn{.kind = kind,
+            .hostname = "mail.example.org",
+            .id = MessageId::from_value(12345).value(),
+            .original_id = MessageId::from_value(54321).value(),
+            .original_body = rest,
+            .recipients = {failed},
+            .contact = words[8]};
     dsn.original = &envelope;
     dsn.return_size = 4096;
 
-    const auto notice = build_failure_dsn(dsn);
+    const auto notice = build_dsn(dsn);
     if (envelope.sender.empty()) require(!notice);
     if (!notice) return 0;
     require(validate(*notice).has_value());
@@ -83,5 +91,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string delimiter =
         "\r\n--" + std::string{header.substr(quote, header.find('"', quote) - quote)};
     require(count(text, delimiter) == 4);
+    // Octets above 127 stand only where the sender's own address or what is returned has them, and are told.
+    const bool eight_bit = std::any_of(text.begin(), text.end(), [](char c) { return c < 0; });
+    if (eight_bit) require(notice->envelope.body == BodyType::eight_bit_mime);
+    // The whole message goes back with a failure alone.
+    const std::size_t third = text.find(delimiter, text.find(delimiter, text.find(delimiter) + 1) + 1);
+    if (kind != DsnKind::failure)
+        require(text.substr(third + delimiter.size() + 2)
+                    .starts_with("Content-Description: Headers of the message\r\n"));
     return 0;
 }

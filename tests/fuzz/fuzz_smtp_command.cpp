@@ -29,6 +29,11 @@ std::string print(const Command& command) {
     if (command.size) line += fmt::format(" SIZE={}", *command.size);
     if (command.body) line += *command.body == BodyType::seven_bit ? " BODY=7BIT" : " BODY=8BITMIME";
     if (command.requiretls) line += " REQUIRETLS";
+    if (command.smtputf8) line += " SMTPUTF8";
+    if (command.ret != sealpost::Ret::unset) line += fmt::format(" RET={}", to_string(command.ret));
+    if (!command.envid.empty()) line += fmt::format(" ENVID={}", command.envid);
+    if (!command.notify.empty()) line += fmt::format(" NOTIFY={}", command.notify);
+    if (!command.orcpt.empty()) line += fmt::format(" ORCPT={}", command.orcpt);
     return line;
 }
 
@@ -41,13 +46,17 @@ void check_command(std::string_view line) {
     }
     require(command->verb == sealpost::verb_of(line) && command->verb != Verb::unknown);
     require(line.size() + 2 <= sealpost::max_command_line);
-    for (const char c : line) require(c >= 0x20 && c <= 0x7e);
+    const bool utf8 = command->utf8 || command->smtputf8;
+    for (const char c : line) require((c >= 0x20 && c <= 0x7e) || (utf8 && c < 0));
     if (command->verb != Verb::mail && command->verb != Verb::rcpt) return;
     require(command->path.has_value() || command->verb == Verb::mail);
     const auto again = sealpost::parse_command(print(*command), our_name);
     require(again.has_value() && again->verb == command->verb && again->path == command->path);
     require(again->size == command->size && again->body == command->body &&
             again->requiretls == command->requiretls);
+    require(again->smtputf8 == command->smtputf8 && again->ret == command->ret &&
+            again->envid == command->envid && again->notify == command->notify &&
+            again->orcpt == command->orcpt);
 }
 
 void check_reply(const std::string& reply) {
@@ -95,7 +104,7 @@ void check_session(std::string_view lines) {
         require(!transaction.recipients.empty() && transaction.recipients.size() <= 3);
         for (std::size_t i = 0; i < transaction.recipients.size(); ++i)
             for (std::size_t j = 0; j < i; ++j)
-                require(transaction.recipients[i] != transaction.recipients[j]);
+                require(transaction.recipients[i].address != transaction.recipients[j].address);
         require(++stored <= 2);
         check_reply(session.stored("1").reply);
     }

@@ -42,6 +42,13 @@ std::smatch read(const std::string& line) {
 }  // namespace
 
 TEST_SUITE("mta/daemon/log") {
+    TEST_CASE("a delivery that may be a second copy says so behind all that Postfix has") {
+        DeliveryLine line = sent();
+        line.possibly_duplicate = true;
+        CHECK(format_delivery(line) == format_delivery(sent()) + " possibly-duplicate");
+        CHECK(read(format_delivery(line))[10] == "sent");
+    }
+
     TEST_CASE("a delivery is one line as Postfix writes it with the TLS word behind") {
         CHECK(format_delivery(sent()) ==
               "0123456789A: to=<user@example.net>, relay=mx.example.net[192.0.2.1]:25, delay=1.2, "

@@ -2,6 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <set>
+#include <stdexcept>
+
 #include "queue/retry.hpp"
 #include "tests/queue/temp_store.hpp"
 
@@ -24,9 +28,12 @@ struct Scene {
     queue::Time now = noon + 10s;
     std::vector<double> random;
     bool sts_checked = false;
+    security::Rule rule;
+    std::function<std::optional<queue::NewMessage>(const queue::Dsn&)> build_dsn = queue::build_dsn;
 
     Scene() {
         settings.retry_jitter = 0.1;
+        settings.notify_after = 0ms;
         message.envelope.sender = "sender@example.org";
         message.envelope.received_at = noon;
         message.envelope.expires_at = queue::expiry(settings, false, noon);
@@ -58,6 +65,9 @@ struct Scene {
         in.random = random;
         in.sts_checked = sts_checked;
         in.ids = &ids;
+        in.times = queue::destination_times(settings, rule);
+        in.contact = rule.contact;
+        in.build_dsn = build_dsn;
         return plan_settlement(in);
     }
 };
@@ -94,6 +104,17 @@ bool holds(const std::string& text, std::string_view part) {
     return text.find(part) != std::string::npos;
 }
 
+const queue::NewMessage& the_notice(const SettlementPlan& plan) {
+    REQUIRE(plan.settlement.notices.size() == 1);
+    return plan.settlement.notices[0].message;
+}
+
+/// The paragraphs of a text part in one line each.
+std::string unwrapped(std::string text) {
+    for (std::size_t at = 0; (at = text.find("\r\n  ", at)) != std::string::npos;) text.replace(at, 4, " ");
+    return text;
+}
+
 }  // namespace
 
 TEST_SUITE("mta/daemon/settlement") {
@@ -108,7 +129,7 @@ TEST_SUITE("mta/daemon/settlement") {
         CHECK(out.reply == "250 queued as 1");
         CHECK(out.host == "mx.example.net");
         CHECK(out.held_reason.empty());
-        CHECK_FALSE(plan.settlement.dsn);
+        CHECK(plan.settlement.notices.empty());
         REQUIRE(plan.lines.size() == 1);
         const DeliveryLine& line = plan.lines[0];
         CHECK(line.status == "sent");
@@ -151,8 +172,7 @@ TEST_SUITE("mta/daemon/settlement") {
         CHECK(plan.lines[0].status == "sent");
         CHECK(plan.lines[1].status == "deferred");
         CHECK(plan.lines[2].status == "bounced");
-        REQUIRE(plan.settlement.dsn);
-        const queue::NewMessage& dsn = *plan.settlement.dsn;
+        const queue::NewMessage& dsn = the_notice(plan);
         CHECK(dsn.envelope.sender.empty());
         REQUIRE(dsn.recipients.size() == 1);
         CHECK(dsn.recipients[0].address == "sender@example.org");
@@ -174,10 +194,9 @@ TEST_SUITE("mta/daemon/settlement") {
         scene.now = scene.message.envelope.expires_at;
         const SettlementPlan plan = scene.plan();
         CHECK(plan.lines[0].text == "connection lost");
-        REQUIRE(plan.settlement.dsn);
-        CHECK(holds(plan.settlement.dsn->body, "connection lost"));
-        CHECK_FALSE(holds(plan.settlement.dsn->body, "421"));
-        CHECK_FALSE(holds(plan.settlement.dsn->body, "Diagnostic-Code:"));
+        CHECK(holds(the_notice(plan).body, "connection lost"));
+        CHECK_FALSE(holds(the_notice(plan).body, "421"));
+        CHECK_FALSE(holds(the_notice(plan).body, "Diagnostic-Code:"));
     }
 
     TEST_CASE("a failed message from the null sender is told to nobody [SMTP-24 SMTP-25 DSN-04]") {
@@ -187,7 +206,7 @@ TEST_SUITE("mta/daemon/settlement") {
         const SettlementPlan plan = scene.plan();
         CHECK(plan.settlement.recipients[0].outcome == Outcome::failed);
         CHECK(plan.lines[0].status == "bounced");
-        CHECK_FALSE(plan.settlement.dsn);
+        CHECK(plan.settlement.notices.empty());
     }
 
     TEST_CASE("the wait grows with the attempts and stays within the longest wait [SMTP-22]") {
@@ -257,7 +276,7 @@ TEST_SUITE("mta/daemon/settlement") {
             const SettlementPlan plan = scene.plan();
             const queue::RecipientOutcome& out = plan.settlement.recipients[0];
             CHECK(out.outcome == row.outcome);
-            CHECK(plan.settlement.dsn.has_value() == (row.outcome == Outcome::failed));
+            CHECK(plan.settlement.notices.size() == (row.outcome == Outcome::failed ? 1 : 0));
             if (row.outcome == Outcome::failed) continue;
             CHECK(out.held_reason == "validation-failure");
             if (row.late) CHECK(out.next_attempt == scene.now);  // at once
@@ -278,10 +297,9 @@ TEST_SUITE("mta/daemon/settlement") {
             CHECK(plan.lines[i].status == "expired");
             CHECK(plan.lines[i].dsn[0] == '4');
         }
-        REQUIRE(plan.settlement.dsn);
-        CHECK(holds(plan.settlement.dsn->body, "Status: 4.2.0"));
-        CHECK(holds(plan.settlement.dsn->body, "Diagnostic-Code: smtp; 450 busy"));
-        CHECK(holds(plan.settlement.dsn->body, "no answer"));
+        CHECK(holds(the_notice(plan).body, "Status: 4.2.0"));
+        CHECK(holds(the_notice(plan).body, "Diagnostic-Code: smtp; 450 busy"));
+        CHECK(holds(the_notice(plan).body, "no answer"));
     }
 
     TEST_CASE(
@@ -299,7 +317,7 @@ TEST_SUITE("mta/daemon/settlement") {
             CHECK(out.held_reason == "tlsa-mismatch");
             CHECK(out.next_attempt > now);
             CHECK(out.next_attempt <= deadline);
-            CHECK_FALSE(plan.settlement.dsn);
+            CHECK(plan.settlement.notices.empty());
             CHECK(plan.lines[0].status == "deferred");
             CHECK(plan.lines[0].text ==
                   "held by policy, tlsa-mismatch: no TLSA record matches mx.example.net");
@@ -323,14 +341,19 @@ TEST_SUITE("mta/daemon/settlement") {
     TEST_CASE("the notice of a held message names policy and host and remedy [DSN-17]") {
         Scene scene;
         scene.add(held(), "tlsa-mismatch", "publish the key of mx.example.net");
+        scene.report.trace.rule = "rule 'example.net' (partners.toml:3)";
+        scene.report.trace.side = security::Side::theirs;
+        scene.rule.contact = "hostmaster@example.net";
         scene.now = noon + scene.settings.max_age;
         const SettlementPlan plan = scene.plan();
-        REQUIRE(plan.settlement.dsn);
-        const std::string& body = plan.settlement.dsn->body;
+        const std::string& body = the_notice(plan).body;
         CHECK(holds(body, "Transport security held this message back"));
         CHECK(holds(body, "tlsa-mismatch"));
         CHECK(holds(body, "mx.example.net"));
         CHECK(holds(body, "publish the key of"));
+        CHECK(holds(unwrapped(body), "rule 'example.net' (partners.toml:3)"));
+        CHECK(holds(unwrapped(body), "Whom to ask there: hostmaster@example.net."));
+        CHECK(holds(body, "Who must act: the recipient's side."));
         CHECK_FALSE(holds(body, "Diagnostic-Code: smtp"));  // no server said a word [DSN-11]
         CHECK(plan.lines[0].status == "expired");
     }
@@ -364,9 +387,8 @@ TEST_SUITE("mta/daemon/settlement") {
             scene.add(row.outcome);
             const SettlementPlan plan = scene.plan();
             CHECK(plan.settlement.recipients[0].outcome == Outcome::failed);
-            REQUIRE(plan.settlement.dsn);
-            CHECK(plan.settlement.dsn->envelope.tls == row.tls);
-            std::string flat = plan.settlement.dsn->body;
+            CHECK(the_notice(plan).envelope.tls == row.tls);
+            std::string flat = the_notice(plan).body;
             for (std::size_t at = 0; (at = flat.find("\r\n  ", at)) != std::string::npos;)
                 flat.replace(at, 4, " ");
             CHECK(holds(flat, "What helps: "));
@@ -384,13 +406,281 @@ TEST_SUITE("mta/daemon/settlement") {
             scene.add({Said::failed, 550, "5.7.30", "no further", "MAIL FROM"});
             scene.add({Said::failed, 530, "5.7.0", "Authentication required", "MAIL FROM"});
             const SettlementPlan plan = scene.plan();
-            REQUIRE(plan.settlement.dsn);
-            CHECK_FALSE(holds(plan.settlement.dsn->body, "What helps"));
+            CHECK_FALSE(holds(the_notice(plan).body, "What helps"));
         }
         Scene known;
         known.message.envelope.tls = security::MessageTls::required;
         known.add({Said::failed, 550, "5.7.30", "no further", {}}, {}, "our own remedy");
-        CHECK(holds(known.plan().settlement.dsn->body, "What helps: our own remedy"));
+        CHECK(holds(the_notice(known.plan()).body, "What helps: our own remedy"));
+    }
+
+    TEST_CASE("NOTIFY decides which event is told [DSN-01 DSN-02 DSN-06 DSN-07]") {
+        struct Row {
+            const char* notify;
+            const char *failure, *delay, *success;  ///< the Action, or nothing
+        };
+        for (const Row& row : {
+                 Row{"", "failed", "delayed", ""},
+                 Row{"NEVER", "", "", ""},
+                 Row{"FAILURE", "failed", "", ""},
+                 Row{"delay", "", "delayed", ""},
+                 Row{"SUCCESS", "", "", "relayed"},
+                 Row{"SUCCESS,FAILURE", "failed", "", "relayed"},
+                 Row{"SUCCESS,FAILURE,DELAY", "failed", "delayed", "relayed"},
+                 Row{"damaged", "failed", "delayed", ""},
+             }) {
+            CAPTURE(row.notify);
+            const auto told = [&row](const RecipientOutcome& outcome) -> std::string {
+                Scene scene;
+                scene.settings.notify_after = 4h;
+                scene.now = noon + 5h;
+                scene.add(outcome);
+                scene.report.recipients[0].recipient.recipient.notify = row.notify;
+                const SettlementPlan plan = scene.plan();
+                CHECK(plan.notes.size() == plan.settlement.notices.size());
+                if (outcome.result == Said::deferred)
+                    CHECK(plan.settlement.recipients[0].notified == holds(row.delay, "delayed"));
+                if (plan.settlement.notices.empty()) return {};
+                const std::string& body = the_notice(plan).body;
+                CHECK(holds(body, "Final-Recipient: rfc822; r0@example.net"));
+                const std::size_t action = body.find("Action: ") + 8;
+                return body.substr(action, body.find("\r\n", action) - action);
+            };
+            CHECK(told(refused()) == row.failure);
+            CHECK(told(busy()) == row.delay);
+            CHECK(told(delivered()) == row.success);
+        }
+    }
+
+    TEST_CASE("a server that passes NOTIFY on leaves nothing for us to say of a success [DSN-06]") {
+        Scene scene;
+        scene.add(delivered());
+        scene.add(refused());
+        for (DeliveredRecipient& r : scene.report.recipients) {
+            r.recipient.recipient.notify = "SUCCESS,FAILURE";
+            r.dsn_passed_on = true;
+        }
+        const SettlementPlan plan = scene.plan();
+        // What it refused it did not take over: that is ours to tell.
+        CHECK_FALSE(holds(the_notice(plan).body, "r0@example.net"));
+        CHECK(holds(the_notice(plan).body, "Action: failed"));
+    }
+
+    TEST_CASE("the delay is told once and with the first deferral at that age [DSN-07]") {
+        struct Row {
+            const char* what;
+            Millis setting;
+            std::optional<Millis> rule;
+            Millis age;
+            bool notified, told;
+        };
+        for (const Row& row :
+             {Row{"too early", 4h, {}, 4h - 1ms, false, false}, Row{"at the age", 4h, {}, 4h, false, true},
+              Row{"long after", 4h, {}, 50h, false, true}, Row{"told before", 4h, {}, 50h, true, false},
+              Row{"never", 0ms, {}, 50h, false, false},
+              Row{"the rule is sooner", 4h, 1min, 1min, false, true},
+              Row{"the rule is later", 4h, 30h, 20h, false, false},
+              Row{"the rule says never", 4h, 0ms, 50h, false, false}}) {
+            CAPTURE(row.what);
+            Scene scene;
+            scene.settings.notify_after = row.setting;
+            scene.rule.notify_after = row.rule;
+            scene.add(busy());
+            scene.report.recipients[0].recipient.notified = row.notified;
+            scene.now = noon + row.age;
+            const SettlementPlan plan = scene.plan();
+            const queue::RecipientOutcome& out = plan.settlement.recipients[0];
+            CHECK(out.outcome == Outcome::deferred);
+            CHECK(out.next_attempt == scene.now + 30min);  // no sooner and no later for it
+            CHECK(out.notified == row.told);
+            CHECK(plan.settlement.notices.size() == (row.told ? 1 : 0));
+        }
+    }
+
+    TEST_CASE("a delay names host and reply and until when it is tried [DSN-07 DSN-11]") {
+        Scene scene;
+        scene.settings.notify_after = 4h;
+        scene.now = noon + 4h;
+        scene.message.envelope.envid = "QQ+2B3";
+        scene.add(busy());
+        scene.report.recipients[0].recipient.recipient.orcpt = "rfc822;R0@Example.net";
+        const SettlementPlan plan = scene.plan();
+        const std::string& body = the_notice(plan).body;
+        for (const char* part :
+             {"Action: delayed\r\n", "Status: 4.2.0\r\n", "Remote-MTA: dns; mx.example.net\r\n",
+              "Diagnostic-Code: smtp; 450 busy\r\n", "Will-Retry-Until: Wed, 20 Jan 2027 08:00:00 +0000\r\n",
+              "Original-Envelope-Id: QQ+3\r\n", "Original-Recipient: rfc822; R0@Example.net\r\n",
+              "mx.example.net said: 450 busy\r\n", "Content-Type: text/rfc822-headers\r\n"}) {
+            CAPTURE(part);
+            CHECK(holds(body, part));
+        }
+        CHECK(plan.settlement.notices[0].about == std::vector{queue::RecipientId{scene.message.id, 0}});
+        REQUIRE(plan.notes.size() == 1);
+        CHECK(plan.notes[0] ==
+              scene.message.id.str() + ": sender delay notification: " + the_notice(plan).id.str());
+    }
+
+    TEST_CASE("a delay by policy names rule and remedy and the policy's own deadline [DSN-07 DSN-17]") {
+        Scene scene;
+        scene.settings.notify_after = 4h;
+        scene.now = noon + 4h;
+        scene.rule.max_age = 240h;
+        scene.report.trace.rule = "rule 'example.net' (partners.toml:3)";
+        scene.report.trace.side = security::Side::theirs;
+        scene.add(held(), "tlsa-mismatch", "publish the key of mx.example.net");
+        const std::string body = unwrapped(the_notice(scene.plan()).body);
+        CHECK(holds(body,
+                    "Transport security holds this message back (tlsa-mismatch, rule 'example.net' "
+                    "(partners.toml:3)): no TLSA record matches mx.example.net"));
+        CHECK(holds(body, "What helps: publish the key of mx.example.net"));
+        CHECK(holds(body, "Who must act: the recipient's side."));
+        CHECK(holds(body, "Will-Retry-Until: Mon, 25 Jan 2027 08:00:00 +0000\r\n"));
+        CHECK_FALSE(holds(body, "Remote-MTA"));
+    }
+
+    TEST_CASE("the null sender is told of no event [DSN-04]") {
+        Scene scene;
+        scene.settings.notify_after = 4h;
+        scene.now = noon + 5h;
+        scene.message.envelope.sender.clear();
+        for (const RecipientOutcome& outcome : {delivered(), busy(), refused()}) scene.add(outcome);
+        for (DeliveredRecipient& r : scene.report.recipients)
+            r.recipient.recipient.notify = "SUCCESS,FAILURE,DELAY";
+        const SettlementPlan plan = scene.plan();
+        CHECK(plan.settlement.notices.empty());
+        CHECK(plan.notes.empty());
+        for (const queue::RecipientOutcome& out : plan.settlement.recipients) CHECK_FALSE(out.notified);
+    }
+
+    TEST_CASE("each event has a notice of its own that all of its recipients share [DSN-13]") {
+        Scene scene;
+        scene.settings.notify_after = 4h;
+        scene.now = noon + 5h;
+        for (const RecipientOutcome& outcome : {refused(), delivered(), busy(), refused(), busy()})
+            scene.add(outcome);
+        scene.report.recipients[1].recipient.recipient.notify = "SUCCESS";
+        const SettlementPlan plan = scene.plan();
+        REQUIRE(plan.settlement.notices.size() == 3);
+        struct Row {
+            const char* action;
+            std::vector<std::uint32_t> about;
+        };
+        const std::vector<Row> rows{{"failed", {0, 3}}, {"relayed", {1}}, {"delayed", {2, 4}}};
+        std::vector<queue::MessageId> ids;
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            const queue::SettlementNotice& notice = plan.settlement.notices[i];
+            CAPTURE(rows[i].action);
+            CHECK(holds(notice.message.body, fmt::format("Action: {}\r\n", rows[i].action)));
+            REQUIRE(notice.about.size() == rows[i].about.size());
+            for (std::size_t n = 0; n < notice.about.size(); ++n)
+                CHECK(notice.about[n].number == rows[i].about[n]);
+            for (std::uint32_t r = 0; r < 5; ++r) {
+                const bool about =
+                    std::find(rows[i].about.begin(), rows[i].about.end(), r) != rows[i].about.end();
+                CHECK(holds(notice.message.body, fmt::format("r{}@example.net", r)) == about);
+            }
+            ids.push_back(notice.message.id);
+        }
+        CHECK(std::set(ids.begin(), ids.end()).size() == 3);
+    }
+
+    TEST_CASE("a rule's max_age is the life of mail to its domains [STS-67 SMTP-22]") {
+        struct Row {
+            const char* what;
+            Millis max_age;
+            bool held;
+            Millis age;
+            Outcome outcome;
+        };
+        for (const Row& row : {Row{"longer", 240h, false, 239h, Outcome::deferred},
+                               Row{"longer, over", 240h, false, 240h, Outcome::failed},
+                               Row{"shorter", 1h, false, 59min, Outcome::deferred},
+                               Row{"shorter, over", 1h, false, 1h, Outcome::failed},
+                               Row{"held", 240h, true, 239h, Outcome::deferred},
+                               Row{"held, over", 240h, true, 240h, Outcome::failed}}) {
+            CAPTURE(row.what);
+            Scene scene;
+            scene.rule.max_age = row.max_age;
+            scene.add(row.held ? held() : busy(), row.held ? "tlsa-mismatch" : "");
+            scene.now = noon + row.age;
+            const SettlementPlan plan = scene.plan();
+            CHECK(plan.settlement.recipients[0].outcome == row.outcome);
+            if (row.outcome == Outcome::deferred)
+                CHECK(plan.settlement.recipients[0].next_attempt <= noon + row.max_age);
+        }
+    }
+
+    TEST_CASE("the times of a destination come from its rule on that day") {
+        RuleSettings exact;
+        exact.pattern = "example.net";
+        exact.max_age = 1h;
+        RuleSettings below;
+        below.pattern = ".example.net";
+        below.notify_after = 2min;
+        const auto table = security::RuleTable::build({exact, below}).value();
+        const QueueSettings settings;
+        CHECK(times_of(table, settings, "example.net", noon).max_age == 1h);
+        CHECK(times_of(table, settings, "example.net", noon).by_rule);
+        CHECK(times_of(table, settings, "mx.example.net", noon).notify_after == 2min);
+        CHECK_FALSE(times_of(table, settings, "mx.example.net", noon).by_rule);
+        CHECK(times_of(table, settings, "[192.0.2.1]", noon).max_age == settings.max_age);
+        CHECK(times_of(table, settings, "", noon).notify_after == settings.notify_after);
+    }
+
+    TEST_CASE("what may be a second copy is said in log and trace and notice") {
+        for (const unsigned interrupted : {0U, 2U}) {
+            Scene scene;
+            scene.add(delivered());
+            scene.add(refused());
+            scene.report.recipients[1].recipient.interrupted = interrupted;
+            const SettlementPlan plan = scene.plan();
+            CHECK_FALSE(plan.lines[0].possibly_duplicate);
+            CHECK(plan.lines[1].possibly_duplicate == (interrupted > 0));
+            CHECK(holds(plan.settlement.trace, "\"interrupted\":2") == (interrupted > 0));
+            CHECK(holds(unwrapped(the_notice(plan).body), "may have arrived") == (interrupted > 0));
+        }
+    }
+
+    TEST_CASE("a notice that cannot be made or stored keeps nothing else from being settled") {
+        using Build = std::function<std::optional<queue::NewMessage>(const queue::Dsn&)>;
+        struct Row {
+            Build build;
+            const char* why;
+        };
+        const Build broken = [](const queue::Dsn&) -> std::optional<queue::NewMessage> {
+            throw std::runtime_error("no\nmemory");
+        };
+        const Build refused_later = [](const queue::Dsn& dsn) {
+            auto notice = queue::build_dsn(dsn);
+            notice->recipients[0].address += "\r\n";
+            return notice;
+        };
+        for (const Row& row : {Row{broken, "no\\x0Amemory"}, Row{refused_later, "line end"}}) {
+            Scene scene;
+            scene.settings.notify_after = 4h;
+            scene.now = noon + 5h;
+            scene.build_dsn = row.build;
+            for (const RecipientOutcome& outcome : {delivered(), refused(), busy()}) scene.add(outcome);
+            const SettlementPlan plan = scene.plan();
+            REQUIRE(plan.settlement.recipients.size() == 3);
+            CHECK(plan.settlement.notices.empty());
+            CHECK(plan.notes.empty());
+            CHECK(plan.settlement.recipients[0].outcome == Outcome::delivered);
+            CHECK(plan.lines[0].status == "sent");
+            // Its sender could not be told: it waits.
+            CHECK(plan.settlement.recipients[1].outcome == Outcome::deferred);
+            CHECK(plan.settlement.recipients[1].next_attempt == scene.now + scene.settings.retry_max);
+            CHECK(plan.lines[1].status == "deferred");
+            CHECK(plan.settlement.recipients[2].outcome == Outcome::deferred);
+            CHECK_FALSE(plan.settlement.recipients[2].notified);
+            CHECK(holds(plan.alarm, row.why));
+        }
+
+        Scene nobody;
+        nobody.build_dsn = [](const queue::Dsn&) { return std::optional<queue::NewMessage>(); };
+        nobody.add(refused());
+        CHECK(nobody.plan().settlement.recipients[0].outcome == Outcome::failed);
+        CHECK(nobody.plan().alarm.empty());
     }
 
     TEST_CASE("what was settled becomes true in the store") {
@@ -405,7 +695,7 @@ TEST_SUITE("mta/daemon/settlement") {
         const auto settled = queue::test::committed(store, [&] { return store.settle(plan.settlement); });
         REQUIRE(settled);
         CHECK(settled->message_removed);
-        CHECK(settled->dsn_enqueued);
+        CHECK(settled->notices_enqueued == 1);
         CHECK(store.counters().messages == 1);
     }
 }

@@ -160,11 +160,16 @@ TEST_SUITE("mta/smtp/command") {
                  Row{"MAIL FROM:<>  SIZE=1", 501},
                  Row{"MAIL FROM:<> =1", 501},
                  Row{"MAIL FROM:<> BODY=BINARYMIME", 555},
-                 Row{"MAIL FROM:<> SMTPUTF8", 555},
+                 Row{"MAIL FROM:<> SMTPUTF8=", 501},
+                 Row{"MAIL FROM:<> SMTPUTF8 SMTPUTF8", 501},
+                 Row{"RCPT TO:<a@example.org> SMTPUTF8", 555},
                  Row{"MAIL FROM:<> AUTH=<>", 555},
-                 Row{"MAIL FROM:<> RET=HDRS", 555},
+                 Row{"MAIL FROM:<> NOTIFY=NEVER", 555},
+                 Row{"MAIL FROM:<> ORCPT=rfc822;a@example.org", 555},
                  Row{"RCPT TO:<a@example.org> SIZE=1", 555},
-                 Row{"RCPT TO:<a@example.org> NOTIFY=NEVER", 555},
+                 Row{"RCPT TO:<a@example.org> RET=HDRS", 555},
+                 Row{"RCPT TO:<a@example.org> ENVID=x", 555},
+                 Row{"RCPT TO:<a@example.org> N\xc3\xb6TIFY=NEVER", 555},
              }) {
             CAPTURE(row.line);
             CHECK(refusal(row.line) == row.code);
@@ -199,7 +204,94 @@ TEST_SUITE("mta/smtp/command") {
         CHECK(refusal("NOOP\t") == 500);
         CHECK(refusal("NOOP \x7f") == 500);
         CHECK(refusal("NOOP \xc3\xbc") == 500);
-        CHECK(refusal("RCPT TO:<b\xc3\xbc@example.org>") == 553);
+        CHECK(refusal("DATA \xc3\xbc") == 500);
+    }
+
+    TEST_CASE("what is asked about notices is kept as it came [DSN-14]") {
+        const Command mail =
+            parse("MAIL FROM:<a@example.org> ret=Hdrs EnvId=QQ+2B3+20x SIZE=5 BODY=8BITMIME").value();
+        CHECK(mail.ret == sealpost::Ret::headers);
+        CHECK(mail.envid == "QQ+2B3+20x");
+        CHECK(parse("MAIL FROM:<> RET=FULL").value().ret == sealpost::Ret::full);
+        CHECK(parse("MAIL FROM:<>").value().ret == sealpost::Ret::unset);
+        const Command rcpt =
+            parse("RCPT TO:<b@example.org> NOTIFY=Success,DELAY ORCPT=RFC822;B+2Bb@Example.ORG").value();
+        CHECK(rcpt.notify == "Success,DELAY");
+        CHECK(rcpt.orcpt == "RFC822;B+2Bb@Example.ORG");
+        CHECK(parse("RCPT TO:<b@example.org>").value().notify.empty());
+        // RFC 3461 §5.4: what must be taken at least.
+        const std::string envid(100, 'x');
+        CHECK(parse("MAIL FROM:<> ENVID=" + envid).value().envid == envid);
+        const std::string orcpt = "rfc822;" + std::string(493, 'x');
+        CHECK(parse("RCPT TO:<b@example.org> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=" + orcpt).value().orcpt ==
+              orcpt);
+    }
+
+    TEST_CASE("a malformed or repeated word about notices is refused by its name [DSN-14 DSN-15]") {
+        struct Row {
+            std::string parameters, name;
+        };
+        const std::string mail = "MAIL FROM:<a@example.org> ";
+        const std::string rcpt = "RCPT TO:<a@example.org> ";
+        for (const Row& row : {
+                 Row{mail + "RET", "RET="},
+                 Row{mail + "RET=", "RET="},
+                 Row{mail + "RET=ALL", "RET="},
+                 Row{mail + "RET=FULL RET=FULL", "RET="},
+                 Row{mail + "ENVID", "ENVID="},
+                 Row{mail + "ENVID=", "ENVID="},
+                 Row{mail + "ENVID=a+2b", "ENVID="},
+                 Row{mail + "ENVID=a=b", "ENVID="},
+                 Row{mail + "ENVID=+0D+0ABcc:x", "ENVID="},
+                 Row{mail + "ENVID=" + std::string(101, 'x'), "ENVID="},
+                 Row{mail + "ENVID=a ENVID=a", "ENVID="},
+                 Row{rcpt + "NOTIFY", "NOTIFY="},
+                 Row{rcpt + "NOTIFY=", "NOTIFY="},
+                 Row{rcpt + "NOTIFY=NEVER,DELAY", "NOTIFY="},
+                 Row{rcpt + "NOTIFY=OFTEN", "NOTIFY="},
+                 Row{rcpt + "NOTIFY=NEVER NOTIFY=NEVER", "NOTIFY="},
+                 Row{rcpt + "ORCPT=a@example.org", "ORCPT="},
+                 Row{rcpt + "ORCPT=rfc822;", "ORCPT="},
+                 Row{rcpt + "ORCPT=rfc822;a+0Ab", "ORCPT="},
+                 Row{rcpt + "ORCPT=rfc822;" + std::string(494, 'x'), "ORCPT="},
+                 Row{rcpt + "ORCPT=rfc822;a ORCPT=rfc822;a", "ORCPT="},
+                 Row{rcpt + "ORCPT=rfc822;\xc3\xb6@example.org", "ORCPT="},
+                 Row{rcpt + "ORCPT=utf-8;\xc3@example.org", "ORCPT="},
+             }) {
+            CAPTURE(row.parameters);
+            const auto refused = parse(row.parameters);
+            REQUIRE_FALSE(refused);
+            CHECK(refused.error().code == 501);
+            CHECK(refused.error().enhanced == "5.5.4");
+            CHECK(refused.error().text.starts_with(row.name));
+        }
+    }
+
+    TEST_CASE("an address in UTF-8 is taken with SMTPUTF8 alone [6531 §3.5]") {
+        CHECK(refusal("MAIL FROM:<j\xc3\xb6rg@example.org>") == 553);
+        CHECK(refusal("MAIL FROM:<j\xc3\xb6rg@example.org> BODY=8BITMIME") == 553);
+        const Command mail = parse("MAIL FROM:<j\xc3\xb6rg@example.org> BODY=8BITMIME smtputf8").value();
+        CHECK(mail.smtputf8);
+        CHECK(mail.path->str() == "j\xc3\xb6rg@example.org");
+        CHECK(parse("MAIL FROM:<a@example.org> SMTPUTF8").value().smtputf8);
+        CHECK_FALSE(parse("MAIL FROM:<a@example.org>").value().smtputf8);
+        // Whether RCPT may be so is for the session to say.
+        const Command rcpt = parse(
+                                 "RCPT TO:<b@b\xc3\xbc"
+                                 "cher.example>")
+                                 .value();
+        CHECK(rcpt.utf8);
+        CHECK(rcpt.path->str() == "b@xn--bcher-kva.example");
+        CHECK(parse("RCPT TO:<b@example.org> ORCPT=utf-8;\xc3\xb6@example.org").value().utf8);
+        CHECK_FALSE(parse("RCPT TO:<b@example.org> ORCPT=utf-8;\\x{F6}@example.org").value().utf8);
+        for (const char* bad : {"MAIL FROM:<\xc3@example.org> SMTPUTF8", "RCPT TO:<\xed\xa0\x80@example.org>",
+                                "RCPT TO:<a@\xff.example>"}) {
+            CAPTURE(bad);
+            const auto refused = parse(bad);
+            REQUIRE_FALSE(refused);
+            CHECK(refused.error().code == 501);
+            for (const char c : refused.error().text) CHECK((c >= ' ' && c <= '~'));
+        }
     }
 
     TEST_CASE("a line has a limit [5321 §4.5.3.1.4]") {

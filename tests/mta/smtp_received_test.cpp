@@ -55,6 +55,11 @@ TEST_SUITE("mta/smtp/received") {
               "\twith ESMTP id 0000000A1B2C; Sun, 22 Nov 2026 20:17:09 +0000\r\n");
         ReceivedFacts six = facts();
         six.client = IpAddress::parse("2001:db8::1").value();
+        six.smtputf8 = true;
+        CHECK(received_field(six).find("with UTF8SMTP id") != std::string::npos);
+        six.tls_cipher = "TLS_AES_256_GCM_SHA384";
+        CHECK(received_field(six).find("with UTF8SMTPS id") != std::string::npos);
+        six.tls_cipher.clear();
         six.esmtp = false;
         CHECK(received_field(six).find("([IPv6:2001:db8::1])") != std::string::npos);
         CHECK(received_field(six).find("with SMTP id") != std::string::npos);

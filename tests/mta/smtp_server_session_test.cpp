@@ -67,7 +67,8 @@ TEST_SUITE("mta/smtp/server_session") {
         ServerSession s = session();
         CHECK(s.greeting().reply == "220 mail.example ESMTP Sealpost\r\n");
         CHECK(s.command("EHLO client.example", false).reply ==
-              "250-mail.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250 "
+              "250-mail.example\r\n250-PIPELINING\r\n250-SIZE "
+              "1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250 "
               "ENHANCEDSTATUSCODES\r\n");
         CHECK(say(s, "MAIL FROM:<a@example.org> SIZE=500 BODY=8BITMIME") == "250 2.1.0");
         CHECK(say(s, "RCPT TO:<b@example.net>") == "250 2.1.5");
@@ -78,7 +79,7 @@ TEST_SUITE("mta/smtp/server_session") {
         const ServerTransaction t = s.take_transaction();
         CHECK(t.sender->str() == "a@example.org");
         REQUIRE(t.recipients.size() == 2);
-        CHECK(t.recipients[1].str() == "c@example.net");
+        CHECK(t.recipients[1].address.str() == "c@example.net");
         CHECK(t.body == BodyType::eight_bit_mime);
         CHECK(t.declared_size == 500);
         CHECK(t.helo == "client.example");
@@ -146,17 +147,60 @@ TEST_SUITE("mta/smtp/server_session") {
         CHECK(code(greeted().command("BOGUS", false)) == "500 5.5.1");
     }
 
+    TEST_CASE("what is asked about notices goes with the transaction and ends with it") {
+        ServerSession s = greeted();
+        REQUIRE(say(s, "MAIL FROM:<a@example.org> RET=HDRS ENVID=QQ+2B3") == "250 2.1.0");
+        REQUIRE(say(s, "RCPT TO:<b@example.net> NOTIFY=NEVER ORCPT=rfc822;B+2Bb@example.net") == "250 2.1.5");
+        REQUIRE(say(s, "RCPT TO:<c@example.net>") == "250 2.1.5");
+        REQUIRE(say(s, "DATA") == "354");
+        const ServerTransaction t = s.take_transaction();
+        CHECK(t.ret == sealpost::Ret::headers);
+        CHECK(t.envid == "QQ+2B3");
+        REQUIRE(t.recipients.size() == 2);
+        CHECK(t.recipients[0].notify == "NEVER");
+        CHECK(t.recipients[0].orcpt == "rfc822;B+2Bb@example.net");
+        CHECK(t.recipients[1].notify.empty());
+        CHECK(t.recipients[1].orcpt.empty());
+        REQUIRE(say(s, "NOOP") == "250 2.0.0");
+        REQUIRE(code(s.stored("X")) == "250 2.0.0");
+        REQUIRE(say(s, "MAIL FROM:<a@example.org>") == "250 2.1.0");
+        REQUIRE(say(s, "RCPT TO:<b@example.net>") == "250 2.1.5");
+        REQUIRE(say(s, "DATA") == "354");
+        const ServerTransaction next = s.take_transaction();
+        CHECK(next.ret == sealpost::Ret::unset);
+        CHECK(next.envid.empty());
+        CHECK(next.recipients[0].notify.empty());
+    }
+
+    TEST_CASE("UTF-8 in RCPT belongs to a transaction with SMTPUTF8 [6531 §3.5]") {
+        ServerSession s = greeted();
+        REQUIRE(say(s, "MAIL FROM:<a@example.org>") == "250 2.1.0");
+        CHECK(say(s, "RCPT TO:<j\xc3\xb6rg@example.net>") == "553 5.6.7");
+        CHECK(say(s, "RCPT TO:<b@example.net> ORCPT=utf-8;j\xc3\xb6rg@example.net") == "553 5.6.7");
+        REQUIRE(say(s, "RSET") == "250 2.0.0");
+        REQUIRE(say(s, "MAIL FROM:<a@example.org> SMTPUTF8") == "250 2.1.0");
+        CHECK(say(s, "RCPT TO:<j\xc3\xb6rg@example.net>") == "250 2.1.5");
+        CHECK(say(s, "RCPT TO:<b@example.net> ORCPT=utf-8;j\xc3\xb6rg@example.net") == "250 2.1.5");
+        REQUIRE(say(s, "DATA") == "354");
+        const ServerTransaction t = s.take_transaction();
+        CHECK(t.smtputf8);
+        CHECK(t.recipients.at(0).address.str() == "j\xc3\xb6rg@example.net");
+        CHECK(t.recipients.at(1).orcpt == "utf-8;j\xc3\xb6rg@example.net");
+    }
+
     TEST_CASE("STARTTLS is offered with a certificate and REQUIRETLS inside TLS alone [REQTLS-01 EXT-09]") {
         ServerSession s = session(Relay::allowed, with_certificate());
         CHECK(s.command("EHLO client.example", false).reply ==
-              "250-mail.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-STARTTLS\r\n250 "
+              "250-mail.example\r\n250-PIPELINING\r\n250-SIZE "
+              "1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250-STARTTLS\r\n250 "
               "ENHANCEDSTATUSCODES\r\n");
         const ServerAction go = s.command("STARTTLS", false);
         CHECK(go.reply == "220 2.0.0 Ready to start TLS\r\n");
         CHECK(go.next == Next::start_tls);
         s.tls_established();
         CHECK(s.command("EHLO client.example", false).reply ==
-              "250-mail.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-REQUIRETLS\r\n250 "
+              "250-mail.example\r\n250-PIPELINING\r\n250-SIZE "
+              "1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250-REQUIRETLS\r\n250 "
               "ENHANCEDSTATUSCODES\r\n");
         CHECK(say(s, "STARTTLS") == "503 5.5.1");
     }

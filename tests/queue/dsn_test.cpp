@@ -22,34 +22,35 @@ const std::string original_body =
 struct Fixture {
     Envelope envelope = test::message(1, {"a@example.net"}).envelope;
     std::string body = original_body;
-    FailureDsn dsn{.hostname = "mail.example.org",
-                   .id = id_of(1'800'000'000'000'001),
-                   .original_id = id_of(1'700'000'000'000'000),
-                   .original_body = {},
-                   .recipients = {},
-                   .envelope_id = {},
-                   .contact = {}};
+    Dsn dsn{.hostname = "mail.example.org",
+            .id = id_of(1'800'000'000'000'001),
+            .original_id = id_of(1'700'000'000'000'000),
+            .original_body = {},
+            .recipients = {},
+            .contact = {}};
 
     Fixture() {
         dsn.date = noon;
         dsn.expires_at = noon + std::chrono::hours(24);
         dsn.recipients.push_back(rejected());
     }
-    static FailedRecipient rejected() {
-        FailedRecipient r{.address = "a@example.net",
-                          .orcpt = {},
-                          .status = "5.1.1",
-                          .remote_mta = "mx.example.net",
-                          .reply = "550 5.1.1 <a@example.net>: unknown user",
-                          .reason = {},
-                          .remedy = {},
-                          .last_attempt = noon};
+    static DsnRecipient rejected() {
+        DsnRecipient r{.address = "a@example.net",
+                       .orcpt = {},
+                       .status = "5.1.1",
+                       .remote_mta = "mx.example.net",
+                       .reply = "550 5.1.1 <a@example.net>: unknown user",
+                       .reason = {},
+                       .remedy = {},
+                       .side = {},
+                       .last_attempt = noon,
+                       .retry_until = {}};
         return r;
     }
     std::optional<NewMessage> build() {
         dsn.original = &envelope;
         dsn.original_body = body;
-        return build_failure_dsn(dsn);
+        return build_dsn(dsn);
     }
     std::string text() {
         auto built = build();
@@ -67,6 +68,14 @@ std::size_t count(const std::string& text, std::string_view part) {
     std::size_t n = 0;
     for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
     return n;
+}
+
+/// The paragraphs of the text part, which is wrapped, in one line each.
+std::string unfolded(std::string text) {
+    for (const std::string_view fold : {"\r\n  ", "\r\n"})
+        for (std::size_t at = 0; (at = text.find(fold, at)) != std::string::npos;)
+            text.replace(at, fold.size(), " ");
+    return text;
 }
 
 // What SMTP demands of every message: CRLF alone ends lines, none is longer than 998 octets.
@@ -93,7 +102,7 @@ TEST_SUITE("queue/dsn") {
     TEST_CASE("a REQUIRETLS message comes back as its header alone and tagged [REQTLS-17 REQTLS-21 DSN-19]") {
         for (const bool headers_only : {false, true}) {
             Fixture f;
-            f.dsn.headers_only = headers_only;  // RET=FULL is disregarded
+            f.envelope.ret = headers_only ? Ret::headers : Ret::full;  // RET=FULL is disregarded
             f.envelope.tls = security::MessageTls::required;
             const auto built = f.build();
             REQUIRE(built);
@@ -131,7 +140,7 @@ TEST_SUITE("queue/dsn") {
 
     TEST_CASE("a failure makes a multipart report of three parts [DSN-08 DSN-10 DSN-11 DSN-18]") {
         Fixture f;
-        f.dsn.envelope_id = "env-1";
+        f.envelope.envid = "env-1";
         f.dsn.recipients[0].orcpt = "rfc822;Original@example.net";
         const std::string text = f.text();
         check_lines(text);
@@ -193,11 +202,11 @@ TEST_SUITE("queue/dsn") {
         Fixture f;
         const std::string evil = "550 no\r\nBcc: victim@example.com\r\n\r\n--=_" + f.dsn.id.str() +
                                  "/0\r\nContent-Type: text/html\r\n\r\n\x01\x80\xFF" + std::string(5000, 'x');
-        FailedRecipient& r = f.dsn.recipients[0];
+        DsnRecipient& r = f.dsn.recipients[0];
         r.reply = r.reason = r.remedy = r.remote_mta = r.orcpt = evil;
         r.address = "a\"\r\nBcc: x@example.com\r\n\"@example.net";
         r.status = "5.1.1\r\nBcc: y";
-        f.dsn.envelope_id = evil;
+        f.envelope.envid = evil;
         f.dsn.contact = evil;
         const std::string text = f.text();
         check_lines(text);
@@ -247,7 +256,7 @@ TEST_SUITE("queue/dsn") {
 
     TEST_CASE("a policy failure names the policy and its host and the remedy in plain words [DSN-17]") {
         Fixture f;
-        FailedRecipient& r = f.dsn.recipients[0];
+        DsnRecipient& r = f.dsn.recipients[0];
         r.reason = "DANE: no certificate of mx.example.net matches its TLSA records (DNSSEC: secure)";
         r.remedy = "the administrator of example.net must publish a TLSA record for the new key";
         r.expired = true;
@@ -263,7 +272,7 @@ TEST_SUITE("queue/dsn") {
             f.dsn.return_size = original_body.size() - 1;
         }
         SUBCASE("asked for") {
-            f.dsn.headers_only = true;
+            f.envelope.ret = Ret::headers;
         }
         SUBCASE("bare LF") {
             f.body += "bare\nline\r\n";
@@ -304,9 +313,178 @@ TEST_SUITE("queue/dsn") {
         CHECK(built.envelope.body == BodyType::eight_bit_mime);
         CHECK_FALSE(built.envelope.smtputf8);
         CHECK(count(built.body, "Content-Transfer-Encoding: 8bit\r\n") == 2);
+        CHECK(count(built.body, "Content-Transfer-Encoding: 7bit\r\n") == 2);
         Fixture plain;
         CHECK(plain.build()->envelope.body == BodyType::seven_bit);
         CHECK_FALSE(has(plain.text(), "8bit"));
+    }
+
+    TEST_CASE("each kind has its action and its status and its words [DSN-06 DSN-07 DSN-12]") {
+        struct Row {
+            DsnKind kind;
+            const char* given;
+            const char *action, *status, *subject, *words;
+        };
+        for (const Row& row :
+             {Row{DsnKind::failure, "5.1.1", "failed", "5.1.1", "Undelivered", "will not be tried again"},
+              Row{DsnKind::failure, "2.0.0", "failed", "5.0.0", "Undelivered", "will not be tried again"},
+              Row{DsnKind::delay, "4.7.5", "delayed", "4.7.5", "Mail is delayed", "need not send it"},
+              Row{DsnKind::delay, "5.7.5", "delayed", "4.0.0", "Mail is delayed", "need not send it"},
+              Row{DsnKind::delay, "", "delayed", "4.0.0", "Mail is delayed", "need not send it"},
+              Row{DsnKind::relayed, "2.1.5", "relayed", "2.1.5", "Mail was relayed", "no notice of delivery"},
+              Row{DsnKind::relayed, "5.0.0", "relayed", "2.0.0", "Mail was relayed",
+                  "no notice of delivery"}}) {
+            CAPTURE(row.action);
+            Fixture f;
+            f.dsn.kind = row.kind;
+            f.dsn.recipients[0].status = row.given;
+            f.dsn.recipients[0].retry_until = noon + std::chrono::hours(120);
+            const std::string text = f.text();
+            check_lines(text);
+            CHECK(has(text, std::string{"\r\nAction: "} + row.action + "\r\n"));
+            CHECK(has(text, std::string{"\r\nStatus: "} + row.status + "\r\n"));
+            CHECK(has(text, std::string{"\r\nSubject: "} + row.subject));
+            CHECK(has(unfolded(text), row.words));
+            const bool delay = row.kind == DsnKind::delay;
+            CHECK(has(text, "Will-Retry-Until: Wed, 20 Jan 2027 08:00:00 +0000\r\n") == delay);
+            CHECK(has(text, "It is tried until Wed, 20 Jan 2027 08:00:00 +0000") == delay);
+            // What is no failure returns the header alone [DSN-09].
+            CHECK(has(text, "First line") == (row.kind == DsnKind::failure));
+        }
+    }
+
+    TEST_CASE("RET decides about a failure alone and size has the last word [DSN-09]") {
+        struct Row {
+            DsnKind kind;
+            Ret ret;
+            bool large, whole;
+        };
+        for (const Row& row :
+             {Row{DsnKind::failure, Ret::unset, false, true}, Row{DsnKind::failure, Ret::full, false, true},
+              Row{DsnKind::failure, Ret::headers, false, false},
+              Row{DsnKind::failure, Ret::full, true, false}, Row{DsnKind::delay, Ret::full, false, false},
+              Row{DsnKind::relayed, Ret::full, false, false}}) {
+            Fixture f;
+            f.dsn.kind = row.kind;
+            f.envelope.ret = row.ret;
+            if (row.large) f.dsn.return_size = original_body.size() - 1;
+            const std::string text = f.text();
+            CHECK(has(text, "Content-Type: message/rfc822\r\n") == row.whole);
+            CHECK(has(text, "Content-Type: text/rfc822-headers\r\n") != row.whole);
+            CHECK(has(text, "Subject: hello\r\n"));
+        }
+    }
+
+    TEST_CASE("ENVID and ORCPT are told decoded [DSN-10 DSN-11 DSN-14]") {
+        Fixture f;
+        f.envelope.envid = "QQ+2B314+20x";
+        f.dsn.recipients[0].orcpt = "rfc822;A+2Bb@Example.net";
+        const std::string text = f.text();
+        CHECK(has(text, "Original-Envelope-Id: QQ+314 x\r\n"));
+        CHECK(has(text, "Original-Recipient: rfc822; A+b@Example.net\r\n"));
+    }
+
+    TEST_CASE("who must act is said in plain words [DSN-17]") {
+        Fixture f;
+        f.dsn.recipients[0].side = "their side";
+        CHECK(has(f.text(), "  Who must act: the recipient's side.\r\n"));
+        f.dsn.recipients[0].side = "our side";
+        CHECK(has(f.text(), "  Who must act: our side, the administrators of mail.example.org.\r\n"));
+        f.dsn.recipients[0].side.clear();
+        CHECK_FALSE(has(f.text(), "Who must act"));
+    }
+
+    TEST_CASE("an attempt that was cut off is told: the message may have arrived") {
+        for (const DsnKind kind : {DsnKind::failure, DsnKind::delay, DsnKind::relayed}) {
+            Fixture f;
+            f.dsn.kind = kind;
+            CHECK_FALSE(has(f.text(), "was cut off"));
+            f.dsn.recipients[0].interrupted = 1;
+            CHECK(
+                has(unfolded(f.text()), kind == DsnKind::relayed ? "may arrive twice" : "may have arrived"));
+        }
+    }
+
+    TEST_CASE(
+        "a message with SMTPUTF8 comes back in UTF-8 or in 7 bits as the way back can take it [DSN-16]") {
+        struct Row {
+            const char* sender;
+            Ret ret;
+            const char *type, *encoding, *status_type, *recipient, *original;
+        };
+        const std::string header =
+            "Subject: Gr\xC3\xBC\xC3\x9F"
+            "e\r\n";
+        for (const Row& row : {
+                 Row{"j\xC3\xB6rg@example.org", Ret::full, "message/global", "8bit",
+                     "message/global-delivery-status", "utf-8; m\xC3\xBC@example.net",
+                     "utf-8; \xC3\xBC+x@example.net"},
+                 Row{"j\xC3\xB6rg@example.org", Ret::headers, "message/global-headers", "8bit",
+                     "message/global-delivery-status", "utf-8; m\xC3\xBC@example.net",
+                     "utf-8; \xC3\xBC+x@example.net"},
+                 Row{"sender@example.org", Ret::full, "message/global", "base64", "message/delivery-status",
+                     "utf-8; m\\x{FC}@example.net", "utf-8; \\x{FC}\\x{2B}x@example.net"},
+                 Row{"sender@example.org", Ret::headers, "message/global-headers", "base64",
+                     "message/delivery-status", "utf-8; m\\x{FC}@example.net",
+                     "utf-8; \\x{FC}\\x{2B}x@example.net"},
+             }) {
+            CAPTURE(row.type);
+            CAPTURE(row.encoding);
+            Fixture f;
+            f.envelope.smtputf8 = true;
+            f.envelope.sender = row.sender;
+            f.envelope.ret = row.ret;
+            f.body = header + "\r\nFirst line\r\n";
+            f.dsn.recipients[0].address = "m\xC3\xBC@example.net";
+            f.dsn.recipients[0].orcpt = "utf-8;\\x{FC}\\x{2B}x@example.net";
+            const auto built = f.build();
+            REQUIRE(built);
+            const bool utf8 = std::string_view(row.encoding) == "8bit";
+            CHECK(built->envelope.smtputf8 == utf8);
+            CHECK((built->envelope.body == BodyType::eight_bit_mime) == utf8);
+            const std::string& text = built->body;
+            check_lines(text);
+            CHECK(has(text, std::string("Content-Type: ") + row.type +
+                                "\r\nContent-Transfer-Encoding: " + row.encoding));
+            CHECK(has(text, std::string("Content-Type: ") + row.status_type + "\r\n"));
+            CHECK(has(text, std::string("Final-Recipient: ") + row.recipient + "\r\n"));
+            CHECK(has(text, std::string("Original-Recipient: ") + row.original + "\r\n"));
+            CHECK(has(text, header) == utf8);
+            if (!utf8) {
+                CHECK(has(text, "\r\nU3ViamVjdDogR3LDvMOfZQ0K"));  // the header in base64
+                for (const char c : text) REQUIRE(static_cast<unsigned char>(c) < 127);
+            }
+        }
+    }
+
+    TEST_CASE("a message with SMTPUTF8 that is plain ASCII comes back in the traditional types [DSN-16]") {
+        Fixture f;
+        f.envelope.smtputf8 = true;
+        CHECK(has(f.text(), "Content-Type: message/rfc822\r\n"));
+        CHECK(has(f.text(), "Content-Type: message/delivery-status\r\n"));
+        f.envelope.ret = Ret::headers;
+        CHECK(has(f.text(), "Content-Type: text/rfc822-headers\r\n"));
+    }
+
+    TEST_CASE("an address or a reply that is printable is told as it is [DSN-11]") {
+        Fixture f;
+        f.dsn.recipients[0].address = "\"a\\\"b\"@example.net";
+        f.dsn.recipients[0].reply = "550 C:\\mail \\xC3";
+        const std::string text = f.text();
+        CHECK(has(text, "Final-Recipient: rfc822; \"a\\\"b\"@example.net\r\n"));
+        CHECK(has(text, "Diagnostic-Code: smtp; 550 C:\\mail \\xC3\r\n"));
+    }
+
+    TEST_CASE("long words from outside make a bounded notice") {
+        Fixture f;
+        DsnRecipient& r = f.dsn.recipients[0];
+        r.reply = r.reason = r.remedy = std::string(100'000, 'x');
+        CHECK(f.text().size() < 8192);
+        f.dsn.recipients.assign(400, r);
+        const std::string text = f.text();
+        check_lines(text);
+        CHECK(text.size() < 300'000);
+        CHECK(has(text, " more.\r\n"));
     }
 
     TEST_CASE("a UTF-8 recipient is named in utf-8-addr-xtext [DSN-16]") {

@@ -91,6 +91,75 @@ TEST_SUITE("queue/store") {
         }
     }
 
+    TEST_CASE("what the client asked about notices comes back and damage to it is found") {
+        std::int64_t id = 0;
+        for (const char* damage : {"", "UPDATE message SET envid = 'other'", "UPDATE message SET envid = ''",
+                                   "UPDATE message SET ret = 1", "UPDATE message SET ret = 3",
+                                   "UPDATE message SET envid = '', ret = 0"}) {
+            CAPTURE(damage);
+            TempDirectory dir;
+            NewMessage m = test::message(++id, {"a@example.net"});
+            m.envelope.envid = "QQ+2B314";
+            m.envelope.ret = Ret::headers;
+            m.recipients[0].notify = "Success,DELAY";
+            m.recipients[0].orcpt = "rfc822;X+2By@example.net";
+            {
+                Store store = open_store(dir);
+                enqueue(store, m);
+            }
+            if (*damage != '\0')
+                REQUIRE(value(Database::open(dir.database(), Database::Mode::read_write)).exec(damage));
+            Store store = open_store(dir);
+            if (*damage != '\0') {
+                const auto loaded = value(committed(store, [&] { return store.load_message(id_of(id)); }));
+                CHECK(std::holds_alternative<Frozen>(loaded));
+                continue;
+            }
+            const StoredMessage back = load(store, id);
+            CHECK(back.envelope.envid == "QQ+2B314");
+            CHECK(back.envelope.ret == Ret::headers);
+            const auto due = take_due(store);
+            REQUIRE(due.recipients.size() == 1);
+            CHECK(due.recipients[0].recipient.notify == "Success,DELAY");
+            CHECK(due.recipients[0].recipient.orcpt == "rfc822;X+2By@example.net");
+        }
+    }
+
+    TEST_CASE("a sender was told of the delay from the settlement on that told it [DSN-07]") {
+        TempDirectory dir;
+        Store store = open_store(dir);
+        enqueue(store, test::message(1, {"a@example.net"}));
+        const auto defer = [&store](bool notified) {
+            const auto due = take_due(store, noon + 1h);
+            REQUIRE(due.recipients.size() == 1);
+            auto s = settlement(1, {outcome({id_of(1), 0}, Outcome::deferred)});
+            s.recipients[0].notified = notified;
+            REQUIRE(committed(store, [&] { return store.settle(s); }));
+            return due.recipients[0].notified;
+        };
+        CHECK_FALSE(defer(false));
+        CHECK_FALSE(defer(true));
+        CHECK(defer(false));  // a later attempt does not forget it
+        CHECK(defer(false));
+    }
+
+    TEST_CASE("each notice stands for itself when a recipient was removed meanwhile") {
+        TempDirectory dir;
+        Store store = open_store(dir);
+        enqueue(store, test::message(1, {"a@example.net", "b@example.net"}), Lease::yes);
+        Settlement s =
+            settlement(1, {outcome({id_of(1), 0}, Outcome::failed), outcome({id_of(1), 1}, Outcome::deferred),
+                           outcome({id_of(1), 7}, Outcome::failed)});
+        for (const std::int64_t about : {0, 1, 7}) {
+            s.notices.push_back(test::notice(2 + about, 1));
+            s.notices.back().about = {{id_of(1), static_cast<std::uint32_t>(about)}};
+        }
+        const auto settled = value(committed(store, [&] { return store.settle(s); }));
+        CHECK(settled.unknown_recipients == 1);
+        CHECK(settled.notices_enqueued == 2);
+        CHECK(store.counters().messages == 3);
+    }
+
     TEST_CASE("a recipient is leased once until it is released") {
         TempDirectory dir;
         Store store = open_store(dir);
@@ -182,15 +251,14 @@ TEST_SUITE("queue/store") {
         Store store = open_store(dir);
         enqueue(store, test::message(1, {"a@example.net"}), Lease::yes);
         Settlement s = settlement(1, {outcome({id_of(1), 0}, Outcome::failed)});
-        s.dsn = test::message(2, {"sender@example.org"});
-        s.dsn->envelope.sender.clear();
+        s.notices.push_back(test::notice(2, 1));
         REQUIRE(store.begin());
-        REQUIRE(value(store.in_savepoint([&] { return store.settle(s); })).dsn_enqueued);
+        REQUIRE(value(store.in_savepoint([&] { return store.settle(s); })).notices_enqueued == 1);
         store.rollback();
         CHECK(store.counters().messages == 1);
         const auto settled = value(committed(store, [&] { return store.settle(s); }));
         CHECK(settled.message_removed);
-        CHECK(settled.dsn_enqueued);
+        CHECK(settled.notices_enqueued == 1);
         CHECK(take_due(store).recipients.at(0).id.message == id_of(2));
         CHECK(load(store, 2).envelope.sender.empty());
     }
@@ -205,10 +273,10 @@ TEST_SUITE("queue/store") {
         CHECK(value(committed(store, [&] { return store.remove(all); })).recipients == 0);
         CHECK(store.counters().recipients == 0);
         Settlement s = settlement(1, {outcome({id_of(1), 0}, Outcome::failed)});
-        s.dsn = test::message(2, {"sender@example.org"});
+        s.notices.push_back(test::notice(2, 1));
         const auto settled = value(committed(store, [&] { return store.settle(s); }));
         CHECK(settled.unknown_recipients == 1);
-        CHECK_FALSE(settled.dsn_enqueued);
+        CHECK(settled.notices_enqueued == 0);
         CHECK(store.counters().messages == 0);
     }
 

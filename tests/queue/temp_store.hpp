@@ -110,13 +110,20 @@ inline RecipientOutcome outcome(RecipientId id, Outcome what) {
     return o;
 }
 
+/// A message from <> to the sender of message(), about recipient number 0.
+inline SettlementNotice notice(std::int64_t id, std::int64_t about) {
+    SettlementNotice n{.message = message(id, {"sender@example.org"}), .about = {{id_of(about), 0}}};
+    n.message.envelope.sender.clear();
+    return n;
+}
+
 inline Settlement settlement(std::int64_t id, const std::vector<RecipientOutcome>& outcomes) {
     Settlement s{.message = id_of(id),
                  .at = noon,
                  .recipients = outcomes,
                  .trace = {},
                  .tls_results = {},
-                 .dsn = std::nullopt};
+                 .notices = {}};
     s.trace = R"({"hops":[]})";
     return s;
 }

@@ -26,6 +26,7 @@ AttemptTrace attempt(const std::string& outside) {
     trace.message = "4XyZ";
     trace.rule = "rule '*' (sealpost.toml:3)";
     trace.rule_level = "auto";
+    trace.interrupted = 2;
     trace.mx_answer = found("example.org", RrType::mx, DnsStatus::secure, {mx_rdata(10, "mx.example.org")});
     trace.mx = scene.mx;
     trace.mx->notes = {outside};
@@ -66,16 +67,26 @@ bool contains(const std::string& text, std::string_view part) {
 TEST_SUITE("security/trace") {
     TEST_CASE("a trace tells lookups and decision and achievement in words [COMB-09 DANE-10]") {
         const std::string text = render_trace(to_json(attempt("plain words"))).value();
-        for (const std::string_view part :
-             {"example.org: delivered - plain words", "rule: auto from rule '*' (sealpost.toml:3)",
-              "MX example.org: secure, data", "10 mx.example.org", "mode enforce, id 1",
-              "A mx.example.org: secure, data", "192.0.2.1", "AAAA mx.example.org: error (plain words)",
-              "TLSA _25._tcp.mx.example.org: secure", "3 1 1 0707", "-> attempt (dane)",
-              "DANE-EE(3) SPKI(1) SHA2-256(1)", "connect 192.0.2.1:25",
-              "TLS established TLSv1.3 TLS_AES_256_GCM_SHA384", "web_pki: expired",
-              "deliver: mx.example.org is authenticated by dane (Verified)",
-              "TLS-RPT tlsa mx.example.org: success", "TLS-RPT sts example.org: certificate-expired",
-              "their side: plain words"}) {
+        for (const std::string_view part : {"example.org: delivered - plain words",
+                                            "rule: auto from rule '*' (sealpost.toml:3)",
+                                            "MX example.org: secure, data",
+                                            "10 mx.example.org",
+                                            "mode enforce, id 1",
+                                            "possibly a duplicate: attempts interrupted before this one: 2",
+                                            "A mx.example.org: secure, data",
+                                            "192.0.2.1",
+                                            "AAAA mx.example.org: error (plain words)",
+                                            "TLSA _25._tcp.mx.example.org: secure",
+                                            "3 1 1 0707",
+                                            "-> attempt (dane)",
+                                            "DANE-EE(3) SPKI(1) SHA2-256(1)",
+                                            "connect 192.0.2.1:25",
+                                            "TLS established TLSv1.3 TLS_AES_256_GCM_SHA384",
+                                            "web_pki: expired",
+                                            "deliver: mx.example.org is authenticated by dane (Verified)",
+                                            "TLS-RPT tlsa mx.example.org: success",
+                                            "TLS-RPT sts example.org: certificate-expired",
+                                            "their side: plain words"}) {
             CAPTURE(std::string(part));
             CHECK(contains(text, part));
         }
