@@ -43,8 +43,8 @@ Result<Store> Store::open(const StoreOptions& options, Time now) {
     auto impl = std::make_unique<Impl>(options, std::move(*lock), std::move(*db));
     auto ready = migrate(impl->db, file);
     if (ready) ready = impl->prepare();
-    if (ready) ready = impl->recover();
     if (!ready) return tl::unexpected(ready.error());
+    if (auto recovered = impl->recover(); !recovered) return fail(file.string(), recovered.error());
     auto results = ResultStore::open(impl->db, options.results);
     if (!results) return tl::unexpected(results.error());
     impl->results = std::move(*results);

@@ -102,7 +102,7 @@ def huge_queue(world: World) -> None:
             pages = {
                 "first": page(daemon),
                 "of a domain": page(daemon, "--domain", domain(500)),
-                "of a sender": page(daemon, "--sender", "alice@sender.example"),
+                "of a sender": page(daemon, "--from", "alice@sender.example"),
             }
             memory = resident(daemon)
         shutil.rmtree(config.parent / "state")

@@ -16,6 +16,7 @@ using security::VerdictAction;
 constexpr int weight_network = 1;
 constexpr int weight_protocol = 2;
 constexpr int weight_policy = 3;
+constexpr std::size_t max_splits = 1000;  // transactions for what was too much for one
 
 std::string tls_word(const security::Verdict& verdict, const security::TlsFacts& facts) {
     std::string word(to_string(verdict.achieved));
@@ -29,6 +30,17 @@ std::string tls_word(const security::Verdict& verdict, const security::TlsFacts&
 bool unanswered(const std::vector<RecipientOutcome>& outcomes) {
     return std::all_of(outcomes.begin(), outcomes.end(), [](const RecipientOutcome& o) {
         return o.result == RecipientOutcome::Result::deferred && o.command.empty();
+    });
+}
+
+AddressCharset charset_of(const queue::Envelope& envelope) {
+    return envelope.smtputf8 ? AddressCharset::utf8 : AddressCharset::ascii;
+}
+
+/// We refused for every recipient, because of what this host offers: another one may offer it.
+bool refused_here(const std::vector<RecipientOutcome>& outcomes) {
+    return !outcomes.empty() && std::all_of(outcomes.begin(), outcomes.end(), [](const RecipientOutcome& o) {
+        return o.result == RecipientOutcome::Result::failed && o.command.empty();
     });
 }
 
@@ -53,15 +65,16 @@ Deliverer::Deliverer(DelivererContext context, const queue::Delivery& delivery,
              demand_of(message_->envelope), context_.urgency),
       report_(Domain::parse(delivery.domain).value_or(Domain::parse("invalid").value())) {
     report_.trace.message = message_->id.str();
+    const AddressCharset charset = charset_of(message_->envelope);
     for (const queue::DueRecipient& due : due_)
-        if (Result<Address> address = Address::parse(due.recipient.address))
+        if (Result<Address> address = Address::parse(due.recipient.address, charset))
             addresses_.push_back(std::move(*address));
     if (!Domain::parse(delivery.domain))
         settle_all(RecipientOutcome::Result::failed, "5.1.2",
                    "address literals are not routed: use a domain");
     else if (addresses_.size() != due_.size())
         settle_all(RecipientOutcome::Result::failed, "5.1.3", "the recipient address cannot be read");
-    else if (!message_->envelope.sender.empty() && !Address::parse(message_->envelope.sender))
+    else if (!message_->envelope.sender.empty() && !Address::parse(message_->envelope.sender, charset))
         settle_all(RecipientOutcome::Result::failed, "5.1.7", "the sender address cannot be read");
 }
 
@@ -94,8 +107,12 @@ Async<void> Deliverer::send_over(std::unique_ptr<KeptSession> kept) {
     report_.connected = std::chrono::steady_clock::now();
     MailEnvelope mail = envelope();
     mail.requiretls = kept->requiretls;
-    const std::vector<RecipientOutcome> outcomes = co_await kept->smtp->transact(std::move(mail), body_);
-    report_.body_error = body_->error();
+    if (!kept->smtp->admits(mail)) {
+        report_.connected = {};
+        co_await kept->smtp->quit();
+        co_return;
+    }
+    const std::vector<RecipientOutcome> outcomes = co_await transact(*kept->smtp, std::move(mail));
     if (unanswered(outcomes) && !kept->smtp->lost_after_body()) {
         report_.connected = {};
         co_await kept->smtp->quit();
@@ -120,6 +137,35 @@ Async<void> Deliverer::send_over(std::unique_ptr<KeptSession> kept) {
         co_await kept->smtp->quit();
 }
 
+/// Recipients that were only too many for one transaction have their turn in the next (RFC 5321 §4.5.3.1.10).
+Async<std::vector<RecipientOutcome>> Deliverer::transact(Session& smtp, MailEnvelope mail) {
+    using Split = RecipientOutcome::Split;
+    std::vector<RecipientOutcome> outcomes = co_await smtp.transact(mail, body_);
+    report_.body_error = body_->error();
+    for (std::size_t round = 0; round < max_splits && smtp.may_go_on(); ++round) {
+        MailEnvelope more = mail;
+        more.recipients.clear();
+        std::vector<std::size_t> whose;
+        for (std::size_t i = 0; i < outcomes.size(); ++i) {
+            if (outcomes[i].split != Split::next_transaction) continue;
+            more.recipients.push_back(mail.recipients[i]);
+            whose.push_back(i);
+        }
+        if (whose.empty() || !smtp.admits(more)) break;
+        const std::vector<RecipientOutcome> answers = co_await smtp.transact(std::move(more), body_);
+        report_.body_error = body_->error();
+        for (std::size_t i = 0; i < whose.size(); ++i) outcomes[whose[i]] = answers[i];
+    }
+    co_return outcomes;
+}
+
+/// No host takes such a message: waiting would change nothing.
+bool Deliverer::settle_for_refusals(std::size_t hosts) {
+    if (hosts_refused_ == 0 || hosts_refused_ != hosts) return false;
+    settle_by(refusal_, refused_by_);
+    return true;
+}
+
 void Deliverer::settle_by(const std::vector<RecipientOutcome>& outcomes, const KeptSession& session) {
     for (std::size_t i = 0; i < due_.size(); ++i)
         report_.recipients.push_back({.recipient = due_[i],
@@ -128,7 +174,8 @@ void Deliverer::settle_by(const std::vector<RecipientOutcome>& outcomes, const K
                                       .relay = session.relay,
                                       .tls = session.tls,
                                       .held_reason = {},
-                                      .remedy = {}});
+                                      .remedy = {},
+                                      .dsn_passed_on = outcomes[i].dsn_passed_on});
     settled_ = true;
 }
 
@@ -151,7 +198,7 @@ Async<void> Deliverer::walk_hosts(std::mt19937& random) {
                    fmt::format("no MX host of {} has an address", report_.trace.domain));
         co_return;
     }
-    if (settle_for_lack(hosts.size())) co_return;
+    if (settle_for_lack(hosts.size()) || settle_for_refusals(hosts.size())) co_return;
     report_.destination_dead = !any_connection_ && addresses_tried_ > 0;
 }
 
@@ -309,8 +356,7 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
     MailEnvelope mail = envelope();
     const bool requiretls = decision.requiretls || message_->envelope.tls == security::MessageTls::required;
     mail.requiretls = requiretls;
-    const std::vector<RecipientOutcome> outcomes = co_await smtp.transact(std::move(mail), body_);
-    report_.body_error = body_->error();
+    const std::vector<RecipientOutcome> outcomes = co_await transact(smtp, std::move(mail));
     // A connection that broke before any answer may be retried at the next address; one that broke after the
     // body may have delivered, and one answer at all means that this server took the transaction up.
     const bool lost = unanswered(outcomes) && !outcomes.empty();
@@ -335,6 +381,21 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
     kept->tls = tls_word(verdict, opened.facts);
     kept->rule = report_.trace.rule;
     kept->rule_level = report_.trace.rule_level;
+    if (refused_here(outcomes)) {
+        waiting.weight = weight_protocol;
+        waiting.enhanced = outcomes.front().enhanced;
+        waiting.text = fmt::format("{}: {}", relay, outcomes.front().text);
+        lacks_.back().other = true;
+        note(std::move(waiting));
+        if (refused_at_ != hop) ++hosts_refused_;
+        refused_at_ = hop;
+        refusal_ = outcomes;
+        refused_by_.host = kept->host;
+        refused_by_.relay = kept->relay;
+        refused_by_.tls = kept->tls;
+        co_await smtp.quit();
+        co_return false;
+    }
     settle_by(outcomes, *kept);
     if (context_.reuse.messages > 1 && smtp.may_go_on())
         report_.kept = std::move(kept);
@@ -421,8 +482,14 @@ void Deliverer::describe_end(security::AttemptTrace& trace) {
 
 MailEnvelope Deliverer::envelope() const {
     MailEnvelope out;
-    if (const Result<Address> sender = Address::parse(message_->envelope.sender)) out.sender = *sender;
-    out.recipients.assign(addresses_.begin(), addresses_.end());
+    const queue::Envelope& from = message_->envelope;
+    if (const Result<Address> sender = Address::parse(from.sender, charset_of(from))) out.sender = *sender;
+    for (std::size_t i = 0; i < addresses_.size(); ++i)
+        out.recipients.emplace_back(addresses_[i], due_[i].recipient.notify, due_[i].recipient.orcpt);
+    out.smtputf8 = from.smtputf8;
+    out.envid = from.envid;
+    if (from.ret == Ret::full) out.ret = DsnReturn::full;
+    if (from.ret == Ret::headers) out.ret = DsnReturn::headers;
     out.size = body_->size();
     out.eight_bit = message_->envelope.body == queue::BodyType::eight_bit_mime;  // as it was found to be
     return out;

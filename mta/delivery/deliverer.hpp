@@ -87,6 +87,8 @@ private:
 
     [[nodiscard]] Async<void> walk_hosts(std::mt19937& random);
     [[nodiscard]] Async<void> send_over(std::unique_ptr<KeptSession> kept);
+    [[nodiscard]] Async<std::vector<RecipientOutcome>> transact(Session& smtp, MailEnvelope mail);
+    [[nodiscard]] bool settle_for_refusals(std::size_t hosts);
     void settle_by(const std::vector<RecipientOutcome>& outcomes, const KeptSession& session);
     [[nodiscard]] SessionTerms terms() const;
     [[nodiscard]] Async<void> try_host(security::MxHost host);
@@ -112,6 +114,10 @@ private:
     bool any_connection_ = false;
     bool settled_ = false;
     std::size_t hosts_without_address_ = 0;
+    std::size_t hosts_refused_ = 0;          ///< by ourselves, because of what they do not offer
+    std::optional<std::size_t> refused_at_;  ///< the last of these hops
+    std::vector<RecipientOutcome> refusal_;
+    KeptSession refused_by_;       ///< names of the last of them
     std::vector<HostLack> lacks_;  ///< of the hosts that were tried, in their order
 };
 

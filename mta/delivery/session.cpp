@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mta/smtp/dot_stuffer.hpp"
+#include "mta/smtp/seven_bit.hpp"
 #include "security/policy_identity.hpp"
 #include "security/remote_text.hpp"
 
@@ -180,9 +181,16 @@ Async<std::vector<RecipientOutcome>> Session::transact(MailEnvelope envelope,
                                                        std::shared_ptr<BodySource> body) {
     using Act = MailTransaction::Step::Act;
     const DeliverySettings& settings = *context_.settings;
+    const Result<void> fitted = fit_to_server(envelope, *body);
+    if (!use_) use_.emplace(opening_.extensions().limits);
+    use_->count(envelope);
     MailTransaction transaction(std::move(envelope), opening_.extensions(),
                                 reset_needed_ ? Rset::first : Rset::no);
     lost_after_body_ = false;
+    if (!fitted) {
+        transaction.lost("4.3.0", fitted.error().text);
+        co_return transaction.outcomes();
+    }
     MailTransaction::Step step = transaction.start();
     std::string_view rest;  // of what goes out by BDAT
     body->rewind();
@@ -221,6 +229,36 @@ Async<std::vector<RecipientOutcome>> Session::transact(MailEnvelope envelope,
     if (step.act == Act::close) may_quit_ = false;
     reset_needed_ = transaction.reset_needed();
     co_return transaction.outcomes();
+}
+
+/// What this server cannot take as it is goes out in 7 bits where that can be done, and is marked where it
+/// cannot: then the transaction refuses it with the right code (RFC 6152 §3, RFC 6531 §3.6).
+Result<void> Session::fit_to_server(MailEnvelope& envelope, BodySource& body) const {
+    const Extensions& server = opening_.extensions();
+    body.as_stored();
+    const bool convert = envelope.eight_bit && !server.eight_bit_mime;
+    const bool look = envelope.smtputf8 && !server.smtputf8;
+    if (!convert && !look) return {};
+    SevenBitMeasure measure;
+    do {
+        body.rewind();
+        for (;;) {
+            const Result<std::string_view> block = body.next();
+            if (!block) return tl::unexpected(block.error());
+            if (block->empty()) break;
+            measure.append(*block);
+        }
+    } while (measure.again());
+    envelope.smtputf8 = envelope.smtputf8 && measure.eight_bit_header();
+    if (!convert) return {};
+    if (measure.failure()) {
+        envelope.not_convertible = to_string(*measure.failure());
+        return {};
+    }
+    body.convert(measure.plan(), measure.size());
+    envelope.eight_bit = false;
+    envelope.size = measure.size();
+    return {};
 }
 
 /// `rest`: of the block that was read last, what has not gone out yet.

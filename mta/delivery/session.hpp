@@ -18,6 +18,7 @@
 #include "mta/net/tls_session_cache.hpp"
 #include "mta/smtp/mail_transaction.hpp"
 #include "mta/smtp/session_opening.hpp"
+#include "mta/smtp/session_use.hpp"
 #include "security/hop.hpp"
 #include "security/verdict.hpp"
 
@@ -52,6 +53,8 @@ public:
     /// connection ends before the server sees one, and the recipients are deferred.
     [[nodiscard]] Async<std::vector<RecipientOutcome>> transact(MailEnvelope envelope,
                                                                 std::shared_ptr<BodySource> body);
+    /// The server's own limits of one connection allow this message, too (RFC 9422).
+    [[nodiscard]] bool admits(const MailEnvelope& envelope) const { return !use_ || use_->admits(envelope); }
     [[nodiscard]] bool lost_after_body() const { return lost_after_body_; }
     /// After transact(): another message may follow.
     [[nodiscard]] bool may_go_on() const { return may_quit_ && !connection_.bytes_follow(); }
@@ -63,6 +66,7 @@ public:
     [[nodiscard]] Async<void> quit();
 
 private:
+    [[nodiscard]] Result<void> fit_to_server(MailEnvelope& envelope, BodySource& body) const;
     [[nodiscard]] Async<Result<void>> send_chunk(std::string command, std::uint64_t octets, BodySource& body,
                                                  std::string_view& rest);
     [[nodiscard]] Async<Result<void>> send_body(std::shared_ptr<BodySource> body);
@@ -77,6 +81,7 @@ private:
     bool may_quit_ = false;
     bool lost_after_body_ = false;
     bool reset_needed_ = false;
+    std::optional<SessionUse> use_;
     TlsSessionCache::Time began_;
     TlsSessionCache::Time tls_end_ = TlsSessionCache::Time::max();  ///< of the session that was resumed
     std::optional<TlsSessionCache::Time> keep_until_;

@@ -361,6 +361,73 @@ TEST_SUITE("mta/delivery/deliverer") {
             CHECK_FALSE(reports[1].reused);
         }
     }
+
+    TEST_CASE("8-bit content goes out in 7 bits where the server takes no other [EXT-14]") {
+        const std::string eight = "Subject: x\r\n\r\ngr\xc3\xbc\xc3\x9f\r\n";
+        for (const bool offered : {true, false}) {
+            CAPTURE(offered);
+            Scene scene;
+            scene.two_hosts();
+            scene.message.body = eight;
+            scene.message.envelope.body = queue::BodyType::eight_bit_mime;
+            Script script{.replies = {}, .certificate = {}};
+            if (offered) script.replies["EHLO"] = "250-mx\r\n250 8BITMIME\r\n";
+            ScriptedServer& server = scene.server("127.0.0.2", script);
+            const DeliveryReport report = scene.deliver();
+            server.stop();
+            CHECK(report.recipients[0].outcome.result == Said::delivered);
+            CHECK(holds(server.body(), offered ? "gr\xc3\xbc\xc3\x9f" : "gr=C3=BC=C3=9F"));
+            CHECK(holds(server.body(), "quoted-printable") != offered);
+        }
+    }
+
+    TEST_CASE("what one host cannot take goes to one that can, and comes back only when none does [EXT-14]") {
+        Scene scene;
+        scene.two_hosts();
+        scene.message.body = "Subject: gr\xc3\xbc\xc3\x9f\r\n\r\nhello\r\n";  // no encoding takes this away
+        scene.message.envelope.body = queue::BodyType::eight_bit_mime;
+        SUBCASE("the second one takes it") {
+            scene.zone.mx("example.net", {"mx1.example.net", "mx2.example.net"});
+            scene.server("127.0.0.2", Script{.replies = {}, .certificate = {}});
+            scene.server("127.0.0.3",
+                         Script{.replies = {{"EHLO", "250-mx\r\n250 8BITMIME\r\n"}}, .certificate = {}});
+            const DeliveryReport report = scene.deliver();
+            CHECK(report.recipients[0].outcome.result == Said::delivered);
+            CHECK(report.recipients[0].host == "mx2.example.net");
+        }
+        SUBCASE("none takes it") {
+            scene.server("127.0.0.2", Script{.replies = {}, .certificate = {}});
+            scene.server("127.0.0.3", Script{.replies = {}, .certificate = {}});
+            const DeliveryReport report = scene.deliver();
+            CHECK(report.recipients[0].outcome.result == Said::failed);
+            CHECK(report.recipients[0].outcome.enhanced == "5.6.3");
+            CHECK_FALSE(report.recipients[0].host.empty());
+        }
+        SUBCASE("the other one is not there: later") {
+            scene.server("127.0.0.2", Script{.replies = {}, .certificate = {}});
+            const DeliveryReport report = scene.deliver();
+            CHECK(report.recipients[0].outcome.result == Said::deferred);
+        }
+    }
+
+    TEST_CASE("what the sender asked of notices is passed on where the server knows it [DSN-05]") {
+        for (const bool offered : {true, false}) {
+            CAPTURE(offered);
+            Scene scene;
+            scene.two_hosts();
+            scene.message.envelope.envid = "QQ314159";
+            scene.message.envelope.ret = Ret::headers;
+            scene.notify = "SUCCESS,FAILURE";
+            Script script{.replies = {}, .certificate = {}};
+            if (offered) script.replies["EHLO"] = "250-mx\r\n250 DSN\r\n";
+            ScriptedServer& server = scene.server("127.0.0.2", script);
+            const DeliveryReport report = scene.deliver();
+            server.stop();
+            CHECK(report.recipients[0].dsn_passed_on == offered);
+            CHECK(server.heard("MAIL FROM:<sender@example.org> RET=HDRS ENVID=QQ314159") == offered);
+            CHECK(server.heard("RCPT TO:<a@example.net> NOTIFY=SUCCESS,FAILURE") == offered);
+        }
+    }
 }
 
 }  // namespace sealpost

@@ -65,6 +65,7 @@ std::vector<DeliveryReport> Scene::deliver_in_a_row(unsigned count,
                                 .recipient = {}};
         due.recipient.address = address;
         due.recipient.domain = domain;
+        due.recipient.notify = notify;
         delivery.recipients.push_back(std::move(due));
     }
     resolver::Resolver resolver(io.get_executor(), tasks, zone.config());

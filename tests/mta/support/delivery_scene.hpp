@@ -35,6 +35,7 @@ struct Scene {
                                                                    "a@example.net"});
 
     ReuseLimits reuse;
+    std::string notify;  ///< of every recipient
     /// Changes what is different from the second delivery on.
     std::function<void(DelivererContext&, unsigned)> before_next;
     queue::test::TempDirectory directory;
