@@ -169,6 +169,7 @@ Async<ServerAction> Listener::next_command(Session& session) {
         if (end != std::string::npos && end + 2 <= max_command_line) {
             const std::string line = session.input.substr(0, end);
             session.input.erase(0, end + 2);
+            session.smtp.set_room(!queue_is_full());
             co_return session.smtp.command(line, !session.input.empty());
         }
         if (end != std::string::npos || session.input.size() >= max_command_line)

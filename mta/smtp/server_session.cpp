@@ -152,6 +152,7 @@ ServerAction ServerSession::on_mail(Command command) {
                                 : "REQUIRETLS is taken over TLS alone, and there is no STARTTLS here");
     if (command.size.value_or(0) > max_message_size_)
         return refuse(552, "5.3.4", fmt::format("messages have at most {} octets here", max_message_size_));
+    if (!room_) return answer(452, "4.3.1", "no room for the message now, try again later");
     ++transactions_;
     transaction_ = {.sender = std::move(command.path),
                     .recipients = {},
