@@ -123,7 +123,7 @@ def lost_without_sync(world: World, receivers: Sink) -> tuple[int, int]:
     return len(control.acknowledged), len(control.acknowledged) - kept
 
 
-@test("after power cuts under load nothing that was acknowledged is lost; without fdatasync it is [SMTP-33]")
+@test("after power cuts under load nothing that was acknowledged is lost; without syncing it is [SMTP-33]")
 def power_cut(world: World) -> None:
     if os.geteuid() or not shutil.which("mkfs.ext4"):
         raise Void("needs root and mkfs.ext4")
