@@ -14,7 +14,7 @@ from form import figure
 from harness import World, require, same, test, wait_for
 from kill import check_levels
 from load import GOOD, HELD, Load, arrived, tagged
-from preload import build
+from preload import environment
 from sink import Sink, domain, settings, sink
 
 DAY = 86400
@@ -39,7 +39,7 @@ def daemon_with_clock(world: World, text: str) -> Iterator[tuple[Daemon, Clock]]
     world.logs.append(daemon.log)
     clock = Clock(daemon.home / "clock")
     try:
-        daemon.start({"LD_PRELOAD": str(build(world, "clock")), "FAULT_CLOCK": str(clock.file)})
+        daemon.start({**environment(world, "clock"), "FAULT_CLOCK": str(clock.file)})
         yield daemon, clock
         same("the exit code after SIGTERM", daemon.stop(), 0)
     finally:

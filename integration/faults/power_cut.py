@@ -22,7 +22,7 @@ from daemon import Daemon, DaemonError
 from form import figure, times
 from harness import Void, World, same, test, wait_for
 from load import Load
-from preload import build
+from preload import environment
 from sink import Sink, account, domain, settings, sink
 
 CUTS = times(3, 60)
@@ -107,11 +107,10 @@ def cut_under_load(drive: Disk, daemon: Daemon, seconds: float) -> None:
 def lost_without_sync(world: World, receivers: Sink) -> tuple[int, int]:
     """The same with a daemon whose fdatasync does nothing: how many are acknowledged, how many of them are lost."""
     daemon = Daemon(world.binary, world.configuration(settings()))
-    library = build(world, "nosync")
     receivers.behave("10.80.0.0/24", "down")
     with disk(daemon.home / "state") as drive:
         try:
-            daemon.start(environment={"LD_PRELOAD": str(library)})
+            daemon.start(environment(world, "nosync"))
             with load("control") as control:
                 cut_under_load(drive, daemon, 1.0)
             try:
