@@ -12,7 +12,7 @@ line of JSON it gets:
   {"forget": true}     forget all that
 Behaviours:
   accept    an ordinary server without TLS. A recipient whose local part begins with "reject" gets 550, with "defer" 451
-  drip      one octet of an endless greeting each two seconds
+  drip      one octet of an endless greeting each ten seconds
   down      the connection is reset
 A message has an X-Token and an X-Digest field, as load.py makes them; only these are kept of it.
 """
@@ -33,7 +33,7 @@ from typing import Any
 
 HEAD = re.compile(rb"X-Token: (\S+)\r\nX-Digest: (\w+)\r\n\r\n")
 TIMEOUT = 600.0
-DRIP = 2.0
+DRIP = 10.0
 MAX_LINE = 4096
 MAX_MESSAGE = 16 << 20
 BACKLOG = 4096

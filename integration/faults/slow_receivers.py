@@ -55,7 +55,7 @@ def resident(daemon: Daemon) -> int:
 @test("hundreds of receivers that drip an endless greeting hold up no others and cost little memory")
 def dripping(world: World) -> None:
     limits = f"max_connections = {CONNECTIONS}\ngreeting_timeout = \"5min\"\n"
-    with sink(world) as receivers, world.daemon(settings(queue="", delivery=limits)) as daemon:
+    with sink(world) as receivers, world.daemon(settings(delivery=limits)) as daemon:
         for network in NETWORKS:
             receivers.behave(network, "drip")
         before = percentiles(daemon, "control")
