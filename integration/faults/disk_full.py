@@ -108,6 +108,17 @@ def hard_round(disk: Path, daemon: Daemon, load: Load) -> None:
     wait_for("the storage is healthy", lambda: daemon.status()["storage_healthy"], 10)
 
 
+@test("that there is no room is said before the body is sent")
+def before_the_body(world: World) -> None:
+    config = world.configuration(settings())
+    with small_disk(config.parent / "state", LARGE) as disk, sink(world), world.daemon(config=config):
+        with ballast(disk, RESERVE - (1 << 20)):
+            wait_for("452", lambda: not accepted(f"load@{domain(0)}"), 5)
+            step, code = stage(f"load@{domain(0)}")
+            same("the reply", code, 452)
+            require(step in ("MAIL", "RCPT", "DATA"), "452 comes only after the body was sent")
+
+
 @test("a disk without any room loses nothing that was acknowledged, and is used again when it has some [SMTP-33]")
 def no_room(world: World) -> None:
     config = world.configuration(settings(QUEUE + 'min_free_space = "0B"\n'))

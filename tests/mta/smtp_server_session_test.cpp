@@ -93,6 +93,16 @@ TEST_SUITE("mta/smtp/server_session") {
         CHECK(bye.next == Next::close);
     }
 
+    TEST_CASE("without room MAIL is answered 452 and nothing is sent in vain [SMTP-33]") {
+        ServerSession s = session();
+        static_cast<void>(s.command("EHLO client.example", false));
+        s.set_room(false);
+        CHECK(say(s, "MAIL FROM:<a@example.org>") == "452 4.3.1");
+        CHECK(say(s, "RCPT TO:<b@example.net>") == "503 5.5.1");
+        s.set_room(true);
+        CHECK(say(s, "MAIL FROM:<a@example.org>") == "250 2.1.0");
+    }
+
     TEST_CASE("HELO opens a session without extensions [SMTP-11]") {
         ServerSession s = session();
         CHECK(s.command("HELO client.example", false).reply == "250 mail.example\r\n");
