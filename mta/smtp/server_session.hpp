@@ -62,7 +62,8 @@ public:
     [[nodiscard]] ServerAction greeting() const;
     /// `line` without CR LF. `bytes_follow`: octets behind this line have already arrived.
     [[nodiscard]] ServerAction command(std::string_view line, bool bytes_follow);
-    /// Whether a message would find room now; otherwise MAIL is answered 452, before anything is sent in vain.
+    /// Whether a message would find room now; otherwise MAIL is answered 452, before anything is sent in
+    /// vain.
     void set_room(bool room) { room_ = room; }
     /// max_command_line octets came without CR LF.
     [[nodiscard]] ServerAction overlong_line();
