@@ -63,6 +63,7 @@ public:
           tls_(std::move(tls)),
           ids_(store.high_water()),
           memory_(settings_.queue.body_cache),
+          budget_(settings_.delivery.max_connections),
           rules_(std::make_shared<const security::RuleTable>(std::move(checked.rules))),
           route_{settings_.delivery, settings_.dane, settings_.tls.message_overrides_rules, {hostname_}},
           tasks_(io_.get_executor(), [](std::string_view what) { spdlog::critical("daemon: {}", what); }),
@@ -122,10 +123,23 @@ public:
         log_line("daemon", fmt::format("ready: {} listens on {}, {} delivery workers, {} messages queued",
                                        hostname_, addresses, workers_.size(), store_.messages()));
         sd_notify(0, "READY=1");
+        tasks_.spawn(feed_watchdog());
         io_.run();
     }
 
 private:
+    /// For WatchdogSec of the unit: what is told is that this thread still turns, which everything goes
+    /// through.
+    Async<void> feed_watchdog() {
+        std::uint64_t limit = 0;
+        if (sd_watchdog_enabled(0, &limit) <= 0) co_return;
+        for (;;) {
+            asio::steady_timer timer(io_, std::chrono::microseconds(limit / 3));
+            co_await timer.async_wait(asio::use_awaitable);
+            sd_notify(0, "WATCHDOG=1");
+        }
+    }
+
     void await_reload() {
         reload_.async_wait([this](const boost::system::error_code& ec, int) {
             if (ec) return;
@@ -196,7 +210,8 @@ private:
                 .ids = &ids_,
                 .route = &route_,
                 .rules = rules(),
-                .trusted = &trusted_};
+                .trusted = &trusted_,
+                .budget = &budget_};
     }
 
     AdminBackend backend() {
@@ -355,6 +370,7 @@ private:
     TlsClient tls_;
     queue::MessageIdSource ids_;
     queue::MessageMemory memory_;
+    ConnectionBudget budget_;
     std::mutex rules_mutex_;  ///< of rules_ alone: the admin thread reads it
     std::shared_ptr<const security::RuleTable> rules_;
     RouteSettings route_;

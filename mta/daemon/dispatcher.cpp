@@ -10,13 +10,15 @@ namespace sealpost {
 namespace {
 
 constexpr std::size_t batch_size = 500;
+constexpr std::size_t runs_per_connection = 4;
 constexpr Millis longest_sleep = std::chrono::seconds(30);
 constexpr Millis present_pause = std::chrono::seconds(1);
 constexpr Millis release_retry = std::chrono::seconds(5);
 
 queue::ManagerLimits limits_of(const Settings& settings) {
     return {.active = settings.queue.active_limit,
-            .connections = settings.delivery.max_connections,
+            // Those that only look things up have no connection yet (connection_budget.hpp).
+            .connections = std::size_t{settings.delivery.max_connections} * runs_per_connection,
             .recipients = settings.delivery.max_recipients,
             .run = std::min<std::size_t>(8, settings.delivery.reuse_messages),
             .connections_per_mx = settings.delivery.max_connections_per_mx,

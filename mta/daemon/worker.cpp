@@ -136,6 +136,7 @@ DelivererContext Worker::deliverer_context() const {
     context.rules = context_.rules;
     context.session.settings = &context_.settings->delivery;
     context.session.trusted = context_.trusted;
+    context.session.budget = context_.budget;
     context.session.session_lifetime = context_.settings->tls.session_lifetime;
     context.session.helo_name = context_.hostname.str();
     context.reuse.messages = context_.settings->delivery.reuse_messages;

@@ -34,6 +34,7 @@ struct WorkerContext {
     const RouteSettings* route = nullptr;
     std::shared_ptr<const security::RuleTable> rules;
     const security::TrustStore* trusted = nullptr;
+    ConnectionBudget* budget = nullptr;
 };
 
 /// How a run ended.

@@ -317,7 +317,7 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
     kept->began = std::chrono::steady_clock::now();
     Session& smtp = *kept->smtp;
     const Opened opened = co_await smtp.open(to, decision, host, tls);
-    any_connection_ = any_connection_ || opened.connected;
+    any_connection_ = any_connection_ || opened.connected || opened.our_side;
     session.facts = opened.facts;
     session.error = opened.error;
     const bool judged = opened.facts.stage != TlsStage::not_reached;

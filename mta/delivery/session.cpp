@@ -68,8 +68,15 @@ Async<Opened> Session::open(Endpoint to, const security::HopDecision& decision, 
     const std::optional<IpAddress> source = to.address.is_v4() ? settings.source_ipv4 : settings.source_ipv6;
     const std::string self = fmt::format("{} {}", context_.helo_name, source ? source->str() : "");
     identity_ = security::policy_identity(decision, host, to, self);
+    const bool placed = co_await wait_for_place();
+    if (!placed) {
+        out.our_side = true;
+        out.error = "no connection was free in time (delivery.max_connections)";
+        co_return out;
+    }
     const Result<void> connected = co_await connection_.connect(to, source, settings.connect_timeout);
     if (!connected) {
+        out.our_side = connected.error().code == Errc::full;
         out.error = connected.error().text;
         co_return out;
     }
@@ -134,6 +141,20 @@ Async<Opened> Session::open(Endpoint to, const security::HopDecision& decision, 
             out.error =
                 fmt::format("{}: {}", to_string(*opening_.failure()), reply_text(opening_.last_reply()));
         co_return out;
+    }
+}
+
+/// As long as a connection may take to be made.
+Async<bool> Session::wait_for_place() {
+    if (context_.budget == nullptr) co_return true;
+    constexpr Millis pause{20};
+    const auto end = std::chrono::steady_clock::now() + context_.settings->session_timeout;
+    for (;;) {
+        place_ = context_.budget->take();
+        if (place_) co_return true;
+        if (std::chrono::steady_clock::now() > end) co_return false;
+        asio::steady_timer timer(co_await asio::this_coro::executor, pause);
+        co_await timer.async_wait(asio::use_awaitable);
     }
 }
 

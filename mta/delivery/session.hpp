@@ -14,6 +14,7 @@
 
 #include "config/settings.hpp"
 #include "mta/delivery/body_source.hpp"
+#include "mta/delivery/connection_budget.hpp"
 #include "mta/net/connection.hpp"
 #include "mta/net/tls_session_cache.hpp"
 #include "mta/smtp/mail_transaction.hpp"
@@ -28,6 +29,7 @@ struct SessionContext {
     const DeliverySettings* settings = nullptr;
     TlsClient* tls = nullptr;
     const security::TrustStore* trusted = nullptr;
+    ConnectionBudget* budget = nullptr;   ///< none: no limit over all connections
     TlsSessionCache* sessions = nullptr;  ///< none: every handshake is a full one
     Millis session_lifetime{0};           ///< of a TLS session, at most
     std::string helo_name;
@@ -36,8 +38,9 @@ struct SessionContext {
 /// How the opening ended.
 struct Opened {
     bool connected = false;
-    bool ready = false;  ///< the opening's own steps ended in `ready`
-    std::string error;   ///< what ended it before TLS could be judged; empty: the facts tell
+    bool our_side = false;  ///< not connected for want of something here: it says nothing of the server
+    bool ready = false;     ///< the opening's own steps ended in `ready`
+    std::string error;      ///< what ended it before TLS could be judged; empty: the facts tell
     security::TlsFacts facts;
 };
 
@@ -75,7 +78,10 @@ private:
     void judge_chain(Opened& opened, const HandshakeFacts& handshake, const security::HopDecision& decision,
                      const Domain& host) const;
 
+    [[nodiscard]] Async<bool> wait_for_place();
+
     SessionContext context_;
+    ConnectionBudget::Place place_;
     Connection connection_;
     SessionOpening opening_;
     bool may_quit_ = false;

@@ -28,7 +28,13 @@ tl::unexpected<Error> network_error(std::string_view doing, const error_code& ec
     if (ec == boost::beast::error::timeout) return fail(Errc::timed_out, fmt::format("{}: timed out", doing));
     if (ec == asio::error::eof || ec == asio::ssl::error::stream_truncated)
         return fail(Errc::unavailable, fmt::format("{}: the server closed the connection", doing));
-    return fail(Errc::unavailable, fmt::format("{}: {}", doing, security::printable(ec.message())));
+    // Of descriptors, ports or memory here: it says nothing of the other side.
+    const bool ours = ec == asio::error::no_descriptors ||
+                      ec == boost::system::errc::too_many_files_open_in_system ||
+                      ec == asio::error::no_buffer_space || ec == asio::error::no_memory ||
+                      ec == boost::system::errc::address_not_available;
+    return fail(ours ? Errc::full : Errc::unavailable,
+                fmt::format("{}: {}", doing, security::printable(ec.message())));
 }
 
 }  // namespace

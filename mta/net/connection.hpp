@@ -1,8 +1,8 @@
 /// \file Connection: one TCP connection to a server, in clear and then perhaps under TLS.
 ///
 /// Units    each call has its own time limit; the limit given at construction bounds them all together.
-/// Errors   Errc::unavailable - refused, reset, closed; Errc::timed_out; Errc::protocol - a malformed reply,
-/// or a
+/// Errors   Errc::full - no descriptor, port or memory here; Errc::unavailable - refused, reset, closed;
+/// Errc::timed_out; Errc::protocol - a malformed reply, or a
 ///          handshake that failed.
 /// Limits   octets that were received and not yet taken: one read block and one reply.
 /// Never    knows what a reply means.
