@@ -98,7 +98,7 @@ constexpr std::array keys = {
         "PEM file of this host's certificate and those between it and its CA. Empty: STARTTLS is not offered."},
     Key{"listener", "tls_key", text<&S::listener, &Listener::tls_key>(TextForm::optional_path),
         "PEM file of the key of that certificate; read before root's rights are given up."},
-    Key{"listener", "max_message_size", size<&S::listener, &Listener::max_message_size>(kib, 2 * gib),
+    Key{"listener", "max_message_size", size<&S::listener, &Listener::max_message_size>(kib, gib),
         "Larger messages are refused (SIZE, 552)."},
     Key{"listener", "max_header_size", size<&S::listener, &Listener::max_header_size>(kib, 16 * mib),
         "Messages with a larger header are refused."},

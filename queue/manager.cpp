@@ -95,6 +95,7 @@ void Manager::end_rests() {
         pause_ends_.erase({it->second.until, it->first});
         it = paused_.erase(it);
     }
+    for (auto& entry : destinations_) take_turn(entry);
 }
 
 void Manager::forget_if_idle(const std::string& domain) {
@@ -174,8 +175,9 @@ std::optional<Run> Manager::next(Instant now) {
         std::size_t length =
             std::clamp<std::size_t>(d.waiting.size() / free, 1, std::max<std::size_t>(1, limits_.run));
         if (k.pace || pace_) length = 1;
-        Run run{.domain = entry.first, .deliveries = {}};
-        while (run.deliveries.size() < length && !d.waiting.empty())
+        Run run{.domain = entry.first, .deliveries = {}, .make = length};
+        const std::size_t taken = k.dead > 0 ? d.waiting.size() : length;
+        while (run.deliveries.size() < taken && !d.waiting.empty())
             run.deliveries.push_back(take_delivery(d, entry.first));
         if (k.pace) {
             k.pace->took(1, now);
@@ -209,7 +211,7 @@ void Manager::mx_run_ended(const std::string& mx) {
         if (it == destinations_.end() || !it->second.waits_for_mx) continue;
         it->second.waits_for_mx = false;
         take_turn(*it);
-        break;
+        if (it->second.turn) break;
     }
     if (found->second.runs == 0 && found->second.line.empty()) mx_sets_.erase(found);
 }
@@ -238,9 +240,12 @@ std::vector<RecipientId> Manager::finished(const Run& run, RunEnd end, const std
             k.window.failed();
             break;
         case RunEnd::dead:
-            ++k.dead;
-            k.window.probe();
-            pause(run.domain, now + rest_after(k.dead, limits_.longest_rest), true);
+            // Of several at once the first begins the rest: the others say nothing new.
+            if (!rest_until(run.domain, now)) {
+                ++k.dead;
+                k.window.probe();
+                pause(run.domain, now + rest_after(k.dead, limits_.longest_rest), true);
+            }
             if (paused_.contains(run.domain)) leave = take_waiting(d);
             break;
         case RunEnd::nothing:

@@ -60,6 +60,9 @@ struct Delivery {
 struct Run {
     std::string domain;
     std::vector<Delivery> deliveries;
+    /// To be made of them. The others are there for a destination that turns out to be dead again: what has
+    /// become due for them (a notice of delay, the end of their time) must not wait for a connection each.
+    std::size_t make = 0;
 };
 
 /// How a run ended, for the connections of its destination.

@@ -133,7 +133,8 @@ Result<void> Store::Impl::prepare() {
         {&idle, "SELECT 1 FROM recipient WHERE message = ? AND number = ? AND attempting = 0 AND state <> 3"},
         {&thaw_message, "UPDATE message SET frozen = NULL WHERE id = ?"},
         {&thaw_recipients,
-         "UPDATE recipient SET state = 0, next_attempt = ?2 WHERE message = ?1 AND state = 3"},
+         "UPDATE recipient SET state = 0, attempting = 0, next_attempt = ?2 WHERE message = ?1 AND state = "
+         "3"},
 
         {&oldest_attempts, "SELECT id, at FROM attempt ORDER BY id LIMIT ?"},
         {&newest_attempt, "SELECT max(id) FROM attempt"},
@@ -145,6 +146,40 @@ Result<void> Store::Impl::prepare() {
         {&drop_policies, "DELETE FROM tls_policy WHERE last_day < ?"},
     });
 }
+
+namespace {
+
+/// What is due is found by the index alone: an entry that the disk altered would hide its recipient for good.
+/// Reading both is quick; a difference is mended.
+Result<void> check_index(Database& db) {
+    struct Sum {
+        std::int64_t rows = 0;
+        std::int64_t times = 0;
+        std::int64_t messages = 0;
+        bool operator==(const Sum&) const = default;
+    };
+    const auto sum = [&db](const char* sql) -> Result<Sum> {
+        auto statement = db.prepare(sql);
+        if (!statement) return tl::unexpected(statement.error());
+        auto rows = statement->query();
+        if (!rows) return tl::unexpected(rows.error());
+        const Result<bool> row = rows->next();
+        if (!row) return tl::unexpected(row.error());
+        return Sum{rows->integer(0), rows->integer(1), rows->integer(2)};
+    };
+    const Result<Sum> table =
+        sum("SELECT count(*), sum(next_attempt % 1000000007), sum(message % 1000000007) FROM recipient NOT "
+            "INDEXED"
+            " WHERE state = 0");
+    if (!table) return tl::unexpected(table.error());
+    const Result<Sum> index =
+        sum("SELECT count(*), sum(next_attempt % 1000000007), sum(message % 1000000007)"
+            " FROM recipient INDEXED BY recipient_due WHERE state = 0");
+    if (index && *index == *table) return {};
+    return db.exec("REINDEX recipient_due");
+}
+
+}  // namespace
 
 Result<void> Store::Impl::recover() {
     // The one scan of the recipients: leases have no index, because each delivery would pay for it.
@@ -166,6 +201,7 @@ Result<void> Store::Impl::recover() {
         {&receptions, "SELECT message, body_end FROM reception"},
     });
     if (done) done = unlease_all.run();
+    if (done) done = check_index(db);
     if (!done) return done;
     const auto messages = integer(count_messages.query());
     if (!messages) return tl::unexpected(messages.error());

@@ -86,7 +86,8 @@ struct Frozen {
 
 struct DueBatch {
     std::vector<DueRecipient> recipients;
-    std::set<std::string> parked;     ///< destinations of which some were parked
+    std::set<std::string> parked;  ///< destinations of which some were parked
+    std::size_t parked_rows = 0;
     std::vector<std::string> frozen;  ///< damaged rows, a sentence each: alarm
 };
 

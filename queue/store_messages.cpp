@@ -146,6 +146,7 @@ Result<DueRows> read_due(Rows rows, const std::set<std::string>& saturated) {
         } else if (saturated.contains(recipient.domain)) {
             due.too_many.push_back(key);
             due.batch.parked.insert(std::move(recipient.domain));
+            ++due.batch.parked_rows;
         } else {
             due.batch.recipients.push_back({.id = {*id, *number},
                                             .recipient = std::move(recipient),

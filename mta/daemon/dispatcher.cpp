@@ -140,7 +140,7 @@ Async<bool> Dispatcher::take_due() {
             spdlog::error("queue: what is due cannot be read: {}", batch.error().text);
             co_return false;
         }
-        more = batch->recipients.size() + batch->parked.size() >= room;
+        more = batch->recipients.size() + batch->parked_rows >= room;
         co_await take(std::move(*batch));
     }
     if (const std::optional<std::string> domain = manager_.hungry()) {
@@ -148,9 +148,11 @@ Async<bool> Dispatcher::take_due() {
         const std::size_t room = std::min(manager_.room_for(*domain), batch_size);
         std::function<Result<queue::DueBatch>(queue::Store&)> work =
             [now, room, domain](queue::Store& store) { return store.due_parked(*domain, now, room); };
+        // Before the answer: who is parked meanwhile must not be forgotten with it.
+        manager_.parked_none(*domain);
         Result<queue::DueBatch> batch = co_await store_.run(std::move(work), StoreThread::until_done);
+        if (!batch || batch->recipients.size() >= room) manager_.parked(*domain);
         if (batch) {
-            if (batch->recipients.size() < room) manager_.parked_none(*domain);
             more = more || !batch->recipients.empty();
             co_await take(std::move(*batch));
         }
@@ -222,7 +224,7 @@ void Dispatcher::pump() {
     const queue::Instant now = steady_now();
     while (!draining_) {
         std::optional<queue::Run> run = manager_.next(now);
-        if (!run) return;
+        if (!run) break;
         // A destination lives on one worker: its connections are never shared between threads.
         Worker& worker = *workers_[std::hash<std::string>{}(run->domain) % workers_.size()];
         worker.deliver(std::move(*run), [this](const queue::Run& done, RunReport report) {
@@ -231,6 +233,8 @@ void Dispatcher::pump() {
             });
         });
     }
+    // The sleep of run() may be for longer.
+    if (const auto change = manager_.next_change(); change && *change < wake_.expiry()) wake_.cancel();
 }
 
 void Dispatcher::finished(const queue::Run& run, RunReport report) {

@@ -31,6 +31,12 @@ void IdleSessions::keep(std::unique_ptr<KeptSession> session) {
     tasks_.spawn(sweep());
 }
 
+void IdleSessions::relieve() {
+    if (waiting_.empty()) return;
+    end(std::move(waiting_.front().session));
+    waiting_.pop_front();
+}
+
 void IdleSessions::close() {
     closed_ = true;
     for (Waiting& each : waiting_) end(std::move(each.session));

@@ -21,6 +21,8 @@ public:
     [[nodiscard]] std::unique_ptr<KeptSession> take(const std::string& domain);
     void keep(std::unique_ptr<KeptSession> session);
     [[nodiscard]] std::size_t size() const { return waiting_.size(); }
+    /// The one that has waited longest says QUIT.
+    void relieve();
     /// All of them say QUIT, and so do those that come later.
     void close();
 

@@ -214,7 +214,8 @@ Async<Result<Changed>> QueueAdmin::change(ChangeOrder order) {
         add(sum, done->changed);
         from += size;
     }
-    context_.poke();
+    // Others change nothing that a destination which rests would have to be asked for.
+    if (what == QueueChange::retry || what == QueueChange::release) context_.poke();
     co_return sum;
 }
 

@@ -84,9 +84,12 @@ void Worker::set_rules(std::shared_ptr<const security::RuleTable> rules) {
 Async<void> Worker::run(queue::Run run, Finished finished) {
     Course course;
     course.kept = idle_.take(run.domain);
+    std::size_t made = 0;
     for (const queue::Delivery& delivery : run.deliveries) {
-        const bool over = course.report.end == queue::RunEnd::dead ||
-                          early_.load(std::memory_order_relaxed) || tasks_.stopping();
+        const bool dead = course.report.end == queue::RunEnd::dead;
+        const bool over =
+            (made >= run.make && !dead) || early_.load(std::memory_order_relaxed) || tasks_.stopping();
+        ++made;
         std::vector<queue::RecipientId> ids = ids_of(delivery);
         if (over) {
             course.report.undone.insert(course.report.undone.end(), ids.begin(), ids.end());
@@ -94,7 +97,10 @@ Async<void> Worker::run(queue::Run run, Finished finished) {
         }
         bool broken = false;
         try {
-            co_await deliver_next(delivery, course);
+            if (dead)
+                co_await put_off(delivery, course);
+            else
+                co_await deliver_next(delivery, course);
         } catch (const boost::system::system_error& e) {
             if (tasks_.stopping()) throw;  // the leases go back at the next start
             spdlog::critical("{}: delivery to {} broke off: {}", delivery.message.str(), delivery.domain,
@@ -122,7 +128,7 @@ Async<void> Worker::give_back(std::vector<queue::RecipientId> ids) {
             return 0;
         };
         const Result<int> done = co_await context_.store->run(std::move(work));
-        if (done) co_return;
+        if (done || tasks_.stopping()) co_return;
         asio::steady_timer pause(co_await asio::this_coro::executor, settle_retry);
         co_await pause.async_wait(asio::use_awaitable);
     }
@@ -155,6 +161,7 @@ Async<void> Worker::deliver_next(queue::Delivery delivery, Course& course) {
     DelivererContext context = deliverer_context();
     context.session.tls = &tls_;
     context.session.sessions = &sessions_;
+    context.session.relieve = [this] { idle_.relieve(); };
     if (now.last) context.urgency = security::StsUrgency::final;
     if (message->stored_body) {
         const Result<std::shared_ptr<queue::BodyReader>> reader = bodies();
@@ -175,6 +182,7 @@ Async<void> Worker::deliver_next(queue::Delivery delivery, Course& course) {
     DeliveryReport report = co_await deliverer.run(random_, std::move(kept));
     course.kept = std::move(report.kept);
     RunReport& so_far = course.report;
+    if (report.destination_dead) course.why_dead = report.recipients.front();
     if (report.connected != std::chrono::steady_clock::time_point{})
         so_far.end = queue::RunEnd::delivered;
     else if (report.destination_dead)
@@ -186,7 +194,31 @@ Async<void> Worker::deliver_next(queue::Delivery delivery, Course& course) {
         Error error = *report.body_error;
         co_await note_body_error(message->id, std::move(error));
     }
-    course.ended = end_of(message, std::move(report), now);
+    course.ended = end_of(message, report, now);
+}
+
+/// The destination is dead, as the delivery before has found: this one ends in the same words, without a
+/// connection.
+Async<void> Worker::put_off(queue::Delivery delivery, Course& course) {
+    Attempt now{.began = wall_clock(), .started = std::chrono::steady_clock::now(), .times = {}};
+    const Message message = co_await load(delivery, course);
+    if (!message) co_return;
+    now.times = times_of(*context_.rules, context_.settings->queue, delivery.domain, now.began);
+    const Result<Domain> domain = Domain::parse(delivery.domain);
+    if (!domain) {
+        co_await give_back(ids_of(delivery));
+        co_return;
+    }
+    DeliveryReport report(*domain);
+    for (const queue::DueRecipient& due : delivery.recipients) {
+        DeliveredRecipient recipient = *course.why_dead;
+        recipient.recipient = due;
+        report.recipients.push_back(std::move(recipient));
+    }
+    report.trace.message = message->id.str();
+    report.trace.outcome = "deferred";
+    report.trace.summary = course.why_dead->outcome.text;
+    course.ended = end_of(message, report, now);
 }
 
 /// Null: there is nothing to deliver. What ended before is on disk then, and so is the marker that this
@@ -224,7 +256,9 @@ Async<Worker::Message> Worker::load(queue::Delivery& delivery, Course& course) {
     if (!loaded && before) {
         // Whose fault it is shows when each is done alone.
         co_await settle(course);
-        co_return co_await load(delivery, course);
+        if (!course.ended) co_return co_await load(delivery, course);
+        course.report.undone.insert(course.report.undone.end(), ids.begin(), ids.end());
+        co_return nullptr;  // the daemon ends before the disk has come back
     }
     if (!loaded) {
         spdlog::error("{}: cannot be loaded: {}", id.str(), loaded.error().text);
@@ -288,7 +322,33 @@ std::string Worker::beginning_of(const queue::StoredMessage& message, const Deli
         .value_or(std::string());
 }
 
-Worker::Ended Worker::end_of(Message message, DeliveryReport report, Attempt attempt) {
+/// Whatever goes wrong while its words are made, what was delivered is written down, or it would be sent
+/// again.
+Worker::Ended Worker::end_of(Message message, const DeliveryReport& report, Attempt attempt) {
+    try {
+        return whole_end_of(message, report, attempt);
+    } catch (const std::exception& e) {
+        spdlog::critical("{}: its outcome is kept without details: {}", message->id.str(), e.what());
+    }
+    Ended out;
+    out.plan = std::make_shared<SettlementPlan>(message->id);
+    out.plan->settlement.at = wall_clock();
+    for (const DeliveredRecipient& r : report.recipients) {
+        const bool delivered = r.outcome.result == RecipientOutcome::Result::delivered;
+        out.plan->settlement.recipients.push_back(
+            {.recipient = r.recipient.id,
+             .outcome = delivered ? queue::Outcome::delivered : queue::Outcome::deferred,
+             .status = delivered ? "2.0.0" : "4.3.0",
+             .reply = {},
+             .host = {},
+             .next_attempt = wall_clock() + context_.settings->queue.retry_max,
+             .held_reason = {}});
+    }
+    out.message = std::move(message);
+    return out;
+}
+
+Worker::Ended Worker::whole_end_of(const Message& message, const DeliveryReport& report, Attempt attempt) {
     const auto ended = std::chrono::steady_clock::now();
     const bool connected = report.connected != std::chrono::steady_clock::time_point{};
     SettlementInput input;
@@ -316,7 +376,7 @@ Worker::Ended Worker::end_of(Message message, DeliveryReport report, Attempt att
                                    report.trace.domain, report.trace.rule, report.would_hold);
     out.plan = std::make_shared<SettlementPlan>(plan_settlement(input));
     if (!out.plan->alarm.empty()) spdlog::critical("{}", out.plan->alarm);
-    out.message = std::move(message);
+    out.message = message;
     return out;
 }
 

@@ -81,17 +81,20 @@ private:
     struct Course {
         std::unique_ptr<KeptSession> kept;
         std::optional<Ended> ended;
+        std::optional<DeliveredRecipient> why_dead;  ///< of one whose destination could not be reached
         RunReport report;
     };
 
     Worker(WorkerContext context, TlsClient tls);
     [[nodiscard]] Async<void> run(queue::Run run, Finished finished);
     [[nodiscard]] Async<void> deliver_next(queue::Delivery delivery, Course& course);
+    [[nodiscard]] Async<void> put_off(queue::Delivery delivery, Course& course);
     [[nodiscard]] Async<Message> load(queue::Delivery& delivery, Course& course);
     [[nodiscard]] Async<void> give_back(std::vector<queue::RecipientId> ids);
     [[nodiscard]] Async<void> settle(Course& course);
     void settled(Course& course, const queue::Settled& settled);
-    [[nodiscard]] Ended end_of(Message message, DeliveryReport report, Attempt attempt);
+    [[nodiscard]] Ended end_of(Message message, const DeliveryReport& report, Attempt attempt);
+    [[nodiscard]] Ended whole_end_of(const Message& message, const DeliveryReport& report, Attempt attempt);
     [[nodiscard]] DelivererContext deliverer_context() const;
     [[nodiscard]] Result<std::shared_ptr<queue::BodyReader>> bodies();
     [[nodiscard]] Async<void> note_body_error(queue::MessageId id, Error error);

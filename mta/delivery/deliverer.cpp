@@ -33,6 +33,14 @@ bool unanswered(const std::vector<RecipientOutcome>& outcomes) {
     });
 }
 
+/// 421 before the body: the server wants no more of this connection, and would take the message over another.
+bool sent_away(const std::vector<RecipientOutcome>& outcomes) {
+    return std::all_of(outcomes.begin(), outcomes.end(), [](const RecipientOutcome& o) {
+        return o.code == 421 && (o.command == "RSET" || o.command == "MAIL FROM" || o.command == "RCPT TO" ||
+                                 o.command == "DATA");
+    });
+}
+
 AddressCharset charset_of(const queue::Envelope& envelope) {
     return envelope.smtputf8 ? AddressCharset::utf8 : AddressCharset::ascii;
 }
@@ -87,9 +95,10 @@ Async<DeliveryReport> Deliverer::run(std::mt19937& random, std::unique_ptr<KeptS
             co_await send_over(std::move(kept));
     } else if (kept) {
         co_await kept->smtp->quit();
+        kept.reset();  // its place among the connections, too
     }
     if (!settled_) co_await walk_hosts(random);
-    report_.tried = addresses_tried_ > 0;
+    report_.tried = addresses_tried_ > 0 && !our_side_;
     finish();
     co_return std::move(report_);
 }
@@ -99,7 +108,7 @@ SessionTerms Deliverer::terms() const {
             .message = message_->envelope.tls,
             .bounce = message_->envelope.sender.empty(),
             .rules = context_.rules,
-            .day = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now())};
+            .day = day_};
 }
 
 /// A session that breaks before any answer is no attempt: the server had closed it, which it may at any time.
@@ -113,7 +122,7 @@ Async<void> Deliverer::send_over(std::unique_ptr<KeptSession> kept) {
         co_return;
     }
     const std::vector<RecipientOutcome> outcomes = co_await transact(*kept->smtp, std::move(mail));
-    if (unanswered(outcomes) && !kept->smtp->lost_after_body()) {
+    if ((unanswered(outcomes) || sent_away(outcomes)) && !kept->smtp->lost_after_body()) {
         report_.connected = {};
         co_await kept->smtp->quit();
         co_return;
@@ -142,6 +151,9 @@ Async<std::vector<RecipientOutcome>> Deliverer::transact(Session& smtp, MailEnve
     using Split = RecipientOutcome::Split;
     std::vector<RecipientOutcome> outcomes = co_await smtp.transact(mail, body_);
     report_.body_error = body_->error();
+    // From here on somebody has the message: what follows must not be cut off from writing that down.
+    if (!unanswered(outcomes))
+        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     for (std::size_t round = 0; round < max_splits && smtp.may_go_on(); ++round) {
         MailEnvelope more = mail;
         more.recipients.clear();
@@ -318,6 +330,7 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
     Session& smtp = *kept->smtp;
     const Opened opened = co_await smtp.open(to, decision, host, tls);
     any_connection_ = any_connection_ || opened.connected || opened.our_side;
+    our_side_ = our_side_ || opened.our_side;
     session.facts = opened.facts;
     session.error = opened.error;
     const bool judged = opened.facts.stage != TlsStage::not_reached;
@@ -352,7 +365,10 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
         co_return false;
     }
     report_.connected = std::chrono::steady_clock::now();
-    if (verdict.achieved != security::Achieved::clear) smtp.keep_tls_session(decision.fresh_for);
+    // Counted from the look-ups: other hosts may have cost time since.
+    const auto spent = std::chrono::ceil<std::chrono::seconds>(std::chrono::steady_clock::now() - looked_up_);
+    const auto fresh_for = std::max(decision.fresh_for - spent, std::chrono::seconds(0));
+    if (verdict.achieved != security::Achieved::clear) smtp.keep_tls_session(fresh_for);
     MailEnvelope mail = envelope();
     const bool requiretls = decision.requiretls || message_->envelope.tls == security::MessageTls::required;
     mail.requiretls = requiretls;
@@ -374,7 +390,7 @@ Async<bool> Deliverer::try_address(IpAddress address, StartTls tls) {
         co_return false;
     }
     kept->terms = terms();
-    kept->fresh_until = kept->began + decision.fresh_for;
+    kept->fresh_until = looked_up_ + decision.fresh_for;
     kept->requiretls = requiretls;
     kept->host = host.str();
     kept->relay = relay;

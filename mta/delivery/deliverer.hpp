@@ -112,6 +112,10 @@ private:
     Waiting waiting_;
     unsigned addresses_tried_ = 0;
     bool any_connection_ = false;
+    bool our_side_ = false;
+    std::chrono::sys_days day_ = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+    std::chrono::steady_clock::time_point looked_up_ =
+        std::chrono::steady_clock::now();  ///< not later than any answer
     bool settled_ = false;
     std::size_t hosts_without_address_ = 0;
     std::size_t hosts_refused_ = 0;          ///< by ourselves, because of what they do not offer

@@ -144,7 +144,7 @@ Async<Opened> Session::open(Endpoint to, const security::HopDecision& decision, 
     }
 }
 
-/// As long as a connection may take to be made.
+/// Connections that only wait for another message make way.
 Async<bool> Session::wait_for_place() {
     if (context_.budget == nullptr) co_return true;
     constexpr Millis pause{20};
@@ -152,6 +152,7 @@ Async<bool> Session::wait_for_place() {
     for (;;) {
         place_ = context_.budget->take();
         if (place_) co_return true;
+        if (context_.relieve) context_.relieve();
         if (std::chrono::steady_clock::now() > end) co_return false;
         asio::steady_timer timer(co_await asio::this_coro::executor, pause);
         co_await timer.async_wait(asio::use_awaitable);

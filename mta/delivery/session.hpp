@@ -6,6 +6,7 @@
 /// Never    sends an envelope command before the verdict said `deliver`.
 /// Source   RFC 5321 §4.5.3.2 (timeouts); RFC 3207; RFC 7672 §2.2; DANE-78, TLS-23.
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,7 @@ struct SessionContext {
     TlsClient* tls = nullptr;
     const security::TrustStore* trusted = nullptr;
     ConnectionBudget* budget = nullptr;   ///< none: no limit over all connections
+    std::function<void()> relieve;        ///< no place is free: close a connection that only waits
     TlsSessionCache* sessions = nullptr;  ///< none: every handshake is a full one
     Millis session_lifetime{0};           ///< of a TLS session, at most
     std::string helo_name;

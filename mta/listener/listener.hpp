@@ -72,7 +72,7 @@ private:
     [[nodiscard]] Incoming arrive(const Session& session);
     [[nodiscard]] Async<void> spool(Session& session, Incoming& incoming, DataReader& reader);
     [[nodiscard]] Async<ServerAction> store_message(Session& session, Incoming& incoming, DataReader& reader);
-    [[nodiscard]] Async<void> release(queue::MessageId id, std::size_t recipients);
+    [[nodiscard]] Async<void> remove(queue::MessageId id, std::size_t recipients);
     void hand_over(queue::NewMessage message);
     [[nodiscard]] bool queue_is_full();
 

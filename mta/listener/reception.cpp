@@ -135,15 +135,20 @@ Async<void> Listener::spool(Session& session, Incoming& incoming, DataReader& re
     co_await incoming.spool->add(std::move(block));
 }
 
-Async<void> Listener::release(queue::MessageId id, std::size_t recipients) {
+Async<void> Listener::remove(queue::MessageId id, std::size_t recipients) {
     std::function<Result<int>(queue::Store&)> work = [id, recipients](queue::Store& store) -> Result<int> {
         std::vector<queue::RecipientId> ids;
         for (std::size_t i = 0; i < recipients; ++i) ids.push_back({id, static_cast<std::uint32_t>(i)});
-        const Result<void> released = store.release(ids, wall_clock());
-        if (!released) return tl::unexpected(released.error());
+        const auto removed = store.remove(ids);
+        if (!removed) return tl::unexpected(removed.error());
         return 0;
     };
-    co_await context_.store->run(std::move(work), StoreThread::until_done);
+    for (;;) {
+        const Result<int> done = co_await context_.store->run(work, StoreThread::until_done);
+        if (done || stopping_) co_return;
+        asio::steady_timer pause(io_, std::chrono::seconds(5));
+        co_await pause.async_wait(asio::use_awaitable);
+    }
 }
 
 /// What has just been stored is delivered from memory where it fits.
@@ -208,9 +213,8 @@ Async<ServerAction> Listener::store_message(Session& session, Incoming& incoming
         stored = co_await context_.store->run(std::move(work));
     }
     if (!stored) {
-        // The disk may still do it, long after the answer: nobody will have taken that lease.
-        if (lease == queue::Lease::yes && stored.error().code == Errc::timed_out)
-            tasks_.spawn(release(id, message->recipients.size()));
+        // The disk may still do it, long after the answer: the client will send it again.
+        if (stored.error().code == Errc::timed_out) tasks_.spawn(remove(id, message->recipients.size()));
         spdlog::error("{}: not stored, answered 4xx: {}", id.str(), stored.error().text);
         ServerAction refused =
             stored.error().code == Errc::full ? session.smtp.queue_full() : session.smtp.storage_failed();

@@ -77,7 +77,7 @@ std::string default_text(const Key& key) {
 /// What else must be set for the smallest or largest value to be sensible.
 std::string companions(const Key& key) {
     if (key.name == "max_message_size") return "max_header_size = \"1KiB\"\n";
-    if (key.name == "max_header_size") return "max_message_size = \"2GiB\"\n";
+    if (key.name == "max_header_size") return "max_message_size = \"1GiB\"\n";
     if (key.name == "tls_certificate") return "tls_key = \"/x\"\n";
     if (key.name == "tls_key") return "tls_certificate = \"/x\"\n";
     if (key.name == "max_sessions") return "max_sessions_per_client = 1\n";

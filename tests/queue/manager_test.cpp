@@ -140,19 +140,37 @@ TEST_SUITE("queue/manager") {
         for (std::int64_t id = 1; id <= 4; ++id)
             REQUIRE(m.add(due(id, 0, "dead.example"), end) == Manager::Add::added);
         const Run probe = m.next(end).value();
-        CHECK_FALSE(m.next(end));  // one connection alone
+        CHECK(probe.make == 1);
+        CHECK(probe.deliveries.size() == 4);  // for what has become due of them, should it be dead again
+        CHECK_FALSE(m.next(end));             // one connection alone
+        CHECK(m.add(due(5, 0, "dead.example"), end) == Manager::Add::added);
+        CHECK_FALSE(m.next(end));
         SUBCASE("it is: more connections") {
             CHECK(m.finished(probe, RunEnd::delivered, "", end).empty());
-            CHECK(m.next(end));
+            for (std::int64_t id = 1; id <= 4; ++id)
+                REQUIRE(m.add(due(id, 0, "dead.example"), end) == Manager::Add::added);
+            CHECK(m.next(end)->deliveries.size() == 1);
             CHECK(m.next(end));
             CHECK_FALSE(m.next(end));
         }
         SUBCASE("it is not: a longer rest") {
-            CHECK(m.finished(probe, RunEnd::dead, "", end).size() == 3);
+            CHECK(m.finished(probe, RunEnd::dead, "", end).size() == 1);
             CHECK(m.rest_until("dead.example", end) == end + 120s);
             m.end_rests();
             CHECK_FALSE(m.rest_until("dead.example", end));
         }
+    }
+
+    TEST_CASE("several runs that find a destination dead at once begin one rest") {
+        Manager m{small, connections(5)};
+        std::vector<Run> runs;
+        for (std::int64_t id = 1; id <= 5; ++id) {
+            REQUIRE(m.add(due(id, 0, "dead.example"), noon) == Manager::Add::added);
+            runs.push_back(m.next(noon).value());
+        }
+        for (const Run& run : runs) done(m, run, RunEnd::dead);
+        CHECK(m.rest_until("dead.example", noon) == noon + 60s);
+        CHECK(m.active() == 0);
     }
 
     TEST_CASE("trouble closes connections, and other destinations do not notice") {
