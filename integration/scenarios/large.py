@@ -12,6 +12,7 @@ import client
 from daemon import Daemon
 from harness import World, require, same, test, wait_for
 from intake import Raw
+from preload import sanitizer
 
 SIZE = 40 << 20
 MAX_GROWTH = 32 << 20
@@ -78,7 +79,8 @@ def passes_through(world: World) -> None:
         nothing_left(daemon)
         growth = peak(daemon) - before
         print(f"       {before >> 20} MiB before, at most {growth >> 20} MiB more")
-        require(growth < MAX_GROWTH, f"the daemon grew by {growth >> 20} MiB")
+        # AddressSanitizer keeps what was freed, so that the figure says nothing there.
+        require(growth < MAX_GROWTH or sanitizer(world), f"the daemon grew by {growth >> 20} MiB")
 
 
 @test("of a message that never ends nothing is left, whether the client or the daemon goes away [SMTP-33]")

@@ -400,6 +400,7 @@ int exit_code(const Error& error) {
 int run_daemon(const LoadedSettings& loaded) {
     const Settings& settings = loaded.settings;
     raise_descriptor_limit();
+    static_cast<void>(life_clock());  // it counts from here
     Result<Checked> checked = check(settings);
     if (!checked) return exit_code(checked.error());
     const Result<std::vector<int>> sockets = bind_listeners(settings.listener.listen);

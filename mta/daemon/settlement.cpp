@@ -39,7 +39,7 @@ queue::RecipientOutcome outcome_of(const SettlementInput& in, const DeliveredRec
             break;
         case Said::deferred: {
             const queue::Held held = r.held_reason.empty() ? queue::Held::no : queue::Held::by_policy;
-            const bool over = queue::give_up(in.message->envelope, held, in.times, in.now);
+            const bool over = queue::give_up(in.message->envelope, held, in.times, in.lived_until);
             if (over && !owes_last_attempt(in, held)) {
                 out.outcome = queue::Outcome::failed;
                 expired = true;

@@ -25,7 +25,8 @@ struct SettlementInput {
     const DeliveryReport* report = nullptr;
     queue::Time began{};  ///< when the delivery began
     queue::Time now{};
-    Millis connecting{};  ///< from then until the transaction
+    queue::Time lived_until{};  ///< life_clock(): whether its time is over
+    Millis connecting{};        ///< from then until the transaction
     Millis sending{};
     std::vector<double> random;  ///< one in [0, 1) for each recipient
     /// This attempt began as the last one, with a look for a newer MTA-STS policy.

@@ -157,7 +157,7 @@ Async<void> Worker::deliver_next(queue::Delivery delivery, Course& course) {
     // What the last delivery must not be cut off from has been done.
     co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
     now.times = times_of(*context_.rules, context_.settings->queue, delivery.domain, now.began);
-    now.last = queue::give_up(message->envelope, queue::Held::by_policy, now.times, wall_clock());
+    now.last = queue::give_up(message->envelope, queue::Held::by_policy, now.times, life_clock());
     DelivererContext context = deliverer_context();
     context.session.tls = &tls_;
     context.session.sessions = &sessions_;
@@ -362,6 +362,7 @@ Worker::Ended Worker::whole_end_of(const Message& message, const DeliveryReport&
     input.sts_checked = attempt.last;
     input.times = attempt.times;
     input.now = wall_clock();
+    input.lived_until = life_clock();
     input.contact =
         context_.rules->find(report.trace.domain, std::chrono::floor<std::chrono::days>(input.now)).contact;
     input.connecting =

@@ -6,6 +6,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "mta/daemon/clock.hpp"
 #include "queue/retry.hpp"
 #include "tests/queue/temp_store.hpp"
 
@@ -26,6 +27,7 @@ struct Scene {
     DeliveryReport report{Domain::parse("example.net").value()};
     queue::MessageIdSource ids{5000};
     queue::Time now = noon + 10s;
+    std::optional<queue::Time> lived_until;  ///< where the wall clock has jumped
     std::vector<double> random;
     bool sts_checked = false;
     security::Rule rule;
@@ -60,6 +62,7 @@ struct Scene {
         in.report = &report;
         in.began = noon + 2s;
         in.now = now;
+        in.lived_until = lived_until.value_or(now);
         in.connecting = 300ms;
         in.sending = 40ms;
         in.random = random;
@@ -697,6 +700,31 @@ TEST_SUITE("mta/daemon/settlement") {
         CHECK(settled->message_removed);
         CHECK(settled->notices_enqueued == 1);
         CHECK(store.counters().messages == 1);
+    }
+
+    TEST_CASE("a wall clock that jumps ahead gives no mail up") {
+        Scene scene;
+        scene.add({.result = Said::deferred,
+                   .code = 451,
+                   .enhanced = "4.3.0",
+                   .text = "later",
+                   .command = "RCPT TO"});
+        scene.now = noon + 240h;
+        scene.lived_until = noon + 1h;
+        const SettlementPlan plan = scene.plan();
+        CHECK(plan.settlement.recipients[0].outcome == Outcome::deferred);
+        CHECK(plan.settlement.recipients[0].next_attempt > scene.now);
+        CHECK(plan.settlement.notices.empty());
+        scene.lived_until = scene.now;
+        CHECK(scene.plan().settlement.recipients[0].outcome == Outcome::failed);
+    }
+
+    TEST_CASE("life goes on as the steady clock does, and never ahead of the wall clock") {
+        const queue::Time start = noon;
+        CHECK(life_clock(noon + 1h, start, 1h) == noon + 1h);
+        CHECK(life_clock(noon + 241h, start, 1h) == noon + 1h + 10min);  // set ahead
+        CHECK(life_clock(noon - 72h, start, 1h) == noon - 72h);          // set back
+        CHECK(life_clock(noon + 1h + 5min, start, 1h) == noon + 1h + 5min);
     }
 }
 

@@ -350,6 +350,30 @@ TEST_SUITE("queue/store_open") {
         Store store = open_store(dir);
         CHECK(store.counters().messages == 1);
     }
+
+    TEST_CASE("an index of due times that has lost its entries is made anew") {
+        TempDirectory dir;
+        {
+            Store store = open_store(dir);
+            REQUIRE(committed(store,
+                              [&] { return store.enqueue(test::message(1, {"a@example.net"}), Lease::no); }));
+        }
+        // As if the disk had altered it: the index points to the pages of one that is empty.
+        sqlite3* db = nullptr;
+        REQUIRE(sqlite3_open(dir.database().c_str(), &db) == SQLITE_OK);
+        CHECK(sqlite3_exec(db,
+                           "CREATE INDEX other ON recipient (next_attempt) WHERE state = 77;"
+                           "PRAGMA writable_schema = ON;"
+                           "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE "
+                           "name = 'other')"
+                           " WHERE name = 'recipient_due';"
+                           "DELETE FROM sqlite_schema WHERE name = 'other';",
+                           nullptr, nullptr, nullptr) == SQLITE_OK);
+        sqlite3_close(db);
+        Store store = open_store(dir);
+        const DueBatch due = value(committed(store, [&] { return store.due(noon + 1h, 10, {}); }));
+        CHECK(due.recipients.size() == 1);
+    }
 }
 
 }  // namespace sealpost::queue
