@@ -138,6 +138,7 @@ Async<void> Listener::spool(Session& session, Incoming& incoming, DataReader& re
 Async<void> Listener::remove(queue::MessageId id, std::size_t recipients) {
     std::function<Result<int>(queue::Store&)> work = [id, recipients](queue::Store& store) -> Result<int> {
         std::vector<queue::RecipientId> ids;
+        ids.reserve(recipients);
         for (std::size_t i = 0; i < recipients; ++i) ids.push_back({id, static_cast<std::uint32_t>(i)});
         const auto removed = store.remove(ids);
         if (!removed) return tl::unexpected(removed.error());
