@@ -275,7 +275,9 @@ TEST_SUITE("mta/delivery/deliverer") {
         CHECK_FALSE(first.heard("MAIL"));
     }
 
-    TEST_CASE("the next message under the same terms goes over the open connection [DANE-78 DANE-79 STS-74 TLS-23]") {
+    TEST_CASE(
+        "the next message under the same terms goes over the open connection [DANE-78 DANE-79 STS-74 "
+        "TLS-23]") {
         Scene scene;
         scene.two_hosts();
         ScriptedServer& server = scene.server("127.0.0.2", Script{.replies = {}, .certificate = {}});

@@ -233,7 +233,8 @@ TEST_SUITE("mta/delivery/session") {
         CHECK(scene.sessions.size() == 0);
     }
 
-    TEST_CASE("without reuse each message has a connection of its own, and TLS ends with close_notify [DANE-79]") {
+    TEST_CASE(
+        "without reuse each message has a connection of its own, and TLS ends with close_notify [DANE-79]") {
         DaneScene scene;
         REQUIRE(delivered(scene.deliver()));
         REQUIRE(delivered(scene.deliver()));
