@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from bad_input import AS_NOBODY
@@ -39,29 +35,11 @@ def limit(daemon: Daemon, spare: int | None) -> None:
     require(done.returncode == 0, done.stderr)
 
 
-@contextmanager
-def without_vptr_check() -> Iterator[None]:
-    """UBSan looks at an object through a pipe that it opens, and takes one that cannot be opened for a bad object."""
-    before = os.environ.get("UBSAN_OPTIONS")
-    with tempfile.NamedTemporaryFile("w", suffix=".supp") as file:
-        file.write("vptr_check:*\n")
-        file.flush()
-        Path(file.name).chmod(0o644)
-        os.environ["UBSAN_OPTIONS"] = ":".join(filter(None, (before, f"suppressions={file.name}")))
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["UBSAN_OPTIONS"]
-            else:
-                os.environ["UBSAN_OPTIONS"] = before
-
-
 @test("without descriptors nothing that was acknowledged is lost, and with some again mail runs on")
 def starved(world: World) -> None:
     good = tuple(domain(n) for n in range(200))  # a connection of their own each
     loads = [Load(f"fd{n}", pause=0.002, limit=100_000, good=good, held=(), largest=8000) for n in range(CLIENTS)]
-    with sink(world) as receivers, without_vptr_check(), world.daemon(settings()) as daemon:
+    with sink(world) as receivers, world.daemon(settings()) as daemon:
         receivers.ask(latency=0.1)
         for load in loads:
             load.__enter__()

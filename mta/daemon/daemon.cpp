@@ -76,8 +76,8 @@ public:
           sts_(io_.get_executor(), tasks_, resolver_, store_, settings_.mta_sts,
                PolicyFetcher(resolver_, settings_.mta_sts, tls_, std::move(checked.sts_trusted))),
           listener_(listener_context(std::move(checked.listener_tls)), sockets),
-          queue_admin_(
-              {&store_, &ids_, hostname_.str(), &settings_.queue, [this] { dispatcher_->end_rests(); }}) {}
+          queue_admin_({&store_, &ids_, hostname_.str(), &settings_.queue, [this] { dispatcher_->poke(); },
+                        [this] { dispatcher_->end_rests(); }}) {}
 
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;

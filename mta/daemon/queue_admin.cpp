@@ -215,7 +215,10 @@ Async<Result<Changed>> QueueAdmin::change(ChangeOrder order) {
         from += size;
     }
     // Others change nothing that a destination which rests would have to be asked for.
-    if (what == QueueChange::retry || what == QueueChange::release) context_.poke();
+    if (what == QueueChange::retry || what == QueueChange::release)
+        context_.end_rests();
+    else
+        context_.poke();
     co_return sum;
 }
 

@@ -22,7 +22,8 @@ struct QueueAdminContext {
     queue::MessageIdSource* ids = nullptr;
     std::string hostname;
     const QueueSettings* settings = nullptr;
-    std::function<void()> poke;  ///< mail may be due
+    std::function<void()> poke;       ///< mail may be due: a notice, or what was changed
+    std::function<void()> end_rests;  ///< of destinations, too
 };
 
 class QueueAdmin {
