@@ -317,13 +317,13 @@ std::string whole_trace(std::string own, std::string_view opened) {
     json::value whole = json::parse(json::string_view(opened.data(), opened.size()), ec);
     if (ec || !whole.is_object()) return own;
     json::object& out = whole.as_object();
-    json::value* const hops = out.if_contains("hops");
-    if (hops == nullptr || !hops->is_array() || hops->as_array().empty()) return own;
     // What was looked up, decided and achieved holds for this message too; what came of it is its own.
     for (const char* key : {"message", "reused", "interrupted", "outcome", "summary"})
         if (const json::value* const value = mine.as_object().if_contains(key)) out[key] = *value;
     out.erase("remedy");
     out.erase("side");
+    json::value* const hops = out.if_contains("hops");  // after the last insertion, which moves what is in `out`
+    if (hops == nullptr || !hops->is_array() || hops->as_array().empty()) return own;
     json::value& hop = hops->as_array().back();
     if (json::value* const sessions = hop.is_object() ? hop.as_object().if_contains("sessions") : nullptr;
         sessions != nullptr && sessions->is_array() && !sessions->as_array().empty()) {

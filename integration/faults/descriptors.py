@@ -12,6 +12,7 @@ from daemon import Daemon
 from form import figure, times
 from harness import World, require, same, test, wait_for
 from load import Load
+from preload import sanitizer
 from sink import account, domain, settings, sink
 
 ROUNDS = times(3, 40)
@@ -37,6 +38,10 @@ def limit(daemon: Daemon, spare: int | None) -> None:
 
 @test("without descriptors nothing that was acknowledged is lost, and with some again mail runs on")
 def starved(world: World) -> None:
+    if sanitizer(world):
+        # It opens a pipe to look at an object, takes one that it cannot open for a bad object, and ends the daemon.
+        print("       not under UBSan, which needs descriptors of its own")
+        return
     good = tuple(domain(n) for n in range(200))  # a connection of their own each
     loads = [Load(f"fd{n}", pause=0.002, limit=100_000, good=good, held=(), largest=8000) for n in range(CLIENTS)]
     with sink(world) as receivers, world.daemon(settings()) as daemon:
