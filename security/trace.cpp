@@ -322,7 +322,8 @@ std::string whole_trace(std::string own, std::string_view opened) {
         if (const json::value* const value = mine.as_object().if_contains(key)) out[key] = *value;
     out.erase("remedy");
     out.erase("side");
-    json::value* const hops = out.if_contains("hops");  // after the last insertion, which moves what is in `out`
+    json::value* const hops =
+        out.if_contains("hops");  // after the last insertion, which moves what is in `out`
     if (hops == nullptr || !hops->is_array() || hops->as_array().empty()) return own;
     json::value& hop = hops->as_array().back();
     if (json::value* const sessions = hop.is_object() ? hop.as_object().if_contains("sessions") : nullptr;
