@@ -5,15 +5,13 @@
 #include <algorithm>
 #include <memory>
 
+#include "config/keyword.hpp"
+
 namespace sealpost {
 namespace {
 
 bool is_ldh(char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
-
-char ascii_lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
 Result<std::string> to_a_labels(std::string_view text) {
@@ -43,7 +41,7 @@ Result<Domain> Domain::parse(std::string_view text) {
         if (!ascii) return tl::unexpected(ascii.error());
         name = std::move(*ascii);
     }
-    std::transform(name.begin(), name.end(), name.begin(), ascii_lower);
+    name = ascii_lower(std::move(name));
     if (name.empty()) return fail(Errc::invalid, "empty domain name");
     if (name.size() > 253)
         return fail(Errc::invalid, fmt::format("'{}...' is longer than 253 octets", name.substr(0, 32)));

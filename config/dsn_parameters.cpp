@@ -3,20 +3,12 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "config/keyword.hpp"
 #include "config/utf8.hpp"
 #include "config/xtext.hpp"
 
 namespace sealpost {
 namespace {
-
-char ascii_upper(char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-}
-
-bool same_word(std::string_view a, std::string_view upper) {
-    return std::equal(a.begin(), a.end(), upper.begin(), upper.end(),
-                      [](char x, char y) { return ascii_upper(x) == y; });
-}
 
 bool is_ascii(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
@@ -109,8 +101,8 @@ bool is_utf8_xtext(std::string_view text) {
 }  // namespace
 
 Result<Ret> parse_ret(std::string_view value) {
-    if (same_word(value, "FULL")) return Ret::full;
-    if (same_word(value, "HDRS")) return Ret::headers;
+    if (same_keyword(value, "FULL")) return Ret::full;
+    if (same_keyword(value, "HDRS")) return Ret::headers;
     return fail(Errc::invalid, "RET= is FULL or HDRS");
 }
 
@@ -128,7 +120,7 @@ std::string_view to_string(Ret ret) {
 
 Result<Notify> parse_notify(std::string_view value) {
     Notify wants{.success = false, .failure = false, .delay = false};
-    if (same_word(value, "NEVER")) return wants;
+    if (same_keyword(value, "NEVER")) return wants;
     if (value.size() > max_notify)
         return fail(Errc::invalid, fmt::format("NOTIFY= has at most {} octets", max_notify));
     for (bool more = true; more;) {
@@ -136,16 +128,20 @@ Result<Notify> parse_notify(std::string_view value) {
         const std::string_view word = value.substr(0, comma);
         more = comma != std::string_view::npos;
         if (more) value.remove_prefix(comma + 1);
-        if (same_word(word, "SUCCESS"))
+        if (same_keyword(word, "SUCCESS"))
             wants.success = true;
-        else if (same_word(word, "FAILURE"))
+        else if (same_keyword(word, "FAILURE"))
             wants.failure = true;
-        else if (same_word(word, "DELAY"))
+        else if (same_keyword(word, "DELAY"))
             wants.delay = true;
         else
             return fail(Errc::invalid, "NOTIFY= is NEVER alone, or of SUCCESS,FAILURE,DELAY one or more");
     }
     return wants;
+}
+
+Notify notify_or_default(std::string_view value) {
+    return value.empty() ? Notify{} : parse_notify(value).value_or(Notify{});
 }
 
 Result<OriginalRecipient> parse_orcpt(std::string_view value) {
@@ -157,7 +153,7 @@ Result<OriginalRecipient> parse_orcpt(std::string_view value) {
     if (!is_atom(type) || encoded.empty())
         return fail(Errc::invalid, "ORCPT= is an address type, a semicolon and an address in xtext");
     OriginalRecipient out{.type = std::string(type), .address = {}};
-    if (same_word(type, "UTF-8")) {
+    if (same_keyword(type, "UTF-8")) {
         if (!is_utf8_xtext(encoded))
             return fail(Errc::invalid, "ORCPT= of the type utf-8 holds what is neither xtext nor UTF-8");
         out.address = decode_unitext(encoded).value_or(std::string(encoded));

@@ -36,6 +36,9 @@ struct Notify {
 /// NEVER, or a list of SUCCESS, FAILURE, DELAY, in any case.
 [[nodiscard]] Result<Notify> parse_notify(std::string_view value);
 
+/// As it was stored; what is not there or cannot be read asks for nothing in particular.
+[[nodiscard]] Notify notify_or_default(std::string_view value);
+
 struct OriginalRecipient {
     std::string type;     ///< "rfc822", "utf-8", ...
     std::string address;  ///< decoded: printable ASCII, with `utf-8` also UTF-8

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "config/address.hpp"
+#include "config/keyword.hpp"
 #include "config/units.hpp"
 #include "queue/rows.hpp"
 #include "security/remote_text.hpp"
@@ -13,12 +14,8 @@ namespace {
 
 constexpr std::size_t max_pattern = 1024;
 
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 bool equal(char a, char b) {
-    return lower(a) == lower(b);
+    return ascii_lower(a) == ascii_lower(b);
 }
 
 bool contains(std::string_view text, std::string_view part) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "config/keyword.hpp"
+
 namespace sealpost::queue {
 namespace {
 
@@ -66,10 +68,7 @@ Shape::Table Shape::table(std::size_t max_rows) const {
 std::string sender_domain(std::string_view sender) {
     if (sender.empty()) return "<>";
     const std::size_t at = sender.rfind('@');
-    std::string domain(at == std::string_view::npos ? sender : sender.substr(at + 1));
-    for (char& c : domain)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return domain;
+    return ascii_lower(std::string(at == std::string_view::npos ? sender : sender.substr(at + 1)));
 }
 
 }  // namespace sealpost::queue

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <optional>
 
+#include "config/keyword.hpp"
 #include "security/remote_text.hpp"
 
 namespace sealpost::security {
@@ -100,9 +101,7 @@ private:
     }
 
     void diagnose_unknown(std::string_view key) {
-        std::string lower(key);
-        std::transform(lower.begin(), lower.end(), lower.begin(),
-                       [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+        const std::string lower = ascii_lower(std::string(key));
         if (lower == "mx" || lower == "version" || lower == "mode" || lower == "max_age")
             diagnose(fmt::format("the key '{}' is ignored: it counts only as '{}'", key, lower));
         else

@@ -2,18 +2,13 @@
 
 #include <algorithm>
 
+#include "config/keyword.hpp"
+
 namespace sealpost::security {
 
 namespace {
 
 constexpr std::string_view blanks = " \t";
-
-/// `word` in lower case; not the locale's tolower, which knows more letters than a protocol has.
-bool same_word(std::string_view text, std::string_view word) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    return std::equal(text.begin(), text.end(), word.begin(), word.end(),
-                      [&](char a, char b) { return lower(a) == b; });
-}
 
 bool begins_with_blank(std::string_view text) {
     return !text.empty() && blanks.find(text.front()) != std::string_view::npos;
@@ -52,8 +47,9 @@ TlsRequiredField parse_tls_required(std::string_view message) {
         const std::string_view name = field.substr(0, colon);
         const std::string_view bare = without_outer_blanks(name);
         if (bare.find_first_of(blanks) != std::string_view::npos) break;
-        if (!same_word(bare, "tls-required")) continue;
-        const bool says_no = name == bare && same_word(without_outer_blanks(field.substr(colon + 1)), "no");
+        if (!same_keyword(bare, "tls-required")) continue;
+        const bool says_no =
+            name == bare && same_keyword(without_outer_blanks(field.substr(colon + 1)), "no");
         found =
             says_no && found == TlsRequiredField::absent ? TlsRequiredField::no : TlsRequiredField::invalid;
     }

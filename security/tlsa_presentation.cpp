@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 
+#include "config/keyword.hpp"
 #include "security/remote_text.hpp"
 #include "security/tlsa.hpp"
 
@@ -70,12 +71,6 @@ std::optional<unsigned> read_number(std::string_view word, unsigned max) {
     return value;
 }
 
-bool same_without_case(std::string_view a, std::string_view b) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [&](char x, char y) { return lower(x) == lower(y); });
-}
-
 /// One of the three fields, by number or by acronym.
 Result<std::uint8_t> read_field(std::string_view word, std::string_view (*acronym)(std::uint8_t),
                                 std::string_view what) {
@@ -83,7 +78,7 @@ Result<std::uint8_t> read_field(std::string_view word, std::string_view (*acrony
         return static_cast<std::uint8_t>(*number);
     for (unsigned value = 0; value <= 255; ++value) {
         const std::string_view name = acronym(static_cast<std::uint8_t>(value));
-        if (name != "unassigned" && same_without_case(word, name)) return static_cast<std::uint8_t>(value);
+        if (name != "unassigned" && same_keyword(word, name)) return static_cast<std::uint8_t>(value);
     }
     return wrong(word, fmt::format("a {} (0 to 255, or its acronym)", what));
 }

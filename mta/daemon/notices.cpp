@@ -67,9 +67,7 @@ std::optional<queue::DsnKind> notice_due(const SettlementInput& in, const Delive
                                          queue::Outcome outcome) {
     const queue::Envelope& envelope = in.message->envelope;
     if (envelope.sender.empty()) return std::nullopt;  // [SMTP-24]
-    const std::string& notify = r.recipient.recipient.notify;
-    // What cannot be read asks for nothing in particular.
-    const Notify wants = notify.empty() ? Notify{} : parse_notify(notify).value_or(Notify{});
+    const Notify wants = notify_or_default(r.recipient.recipient.notify);
     switch (outcome) {
         case queue::Outcome::failed:
             if (wants.failure) return queue::DsnKind::failure;

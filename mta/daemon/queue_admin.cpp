@@ -89,7 +89,8 @@ Result<ChangeDone> bounce_message(queue::Store& store, const BounceContext& cont
                                          .host = {},
                                          .next_attempt = {},
                                          .held_reason = {}});
-        if (wants_failure_notice(row.recipient.notify)) told.push_back(failed_recipient(row, context.text));
+        if (notify_or_default(row.recipient.notify).failure)
+            told.push_back(failed_recipient(row, context.text));
     }
     if (!told.empty() && !message->envelope.sender.empty()) {  // never to <>
         const queue::Dsn dsn{.kind = queue::DsnKind::failure,
@@ -119,14 +120,6 @@ Result<ChangeDone> bounce_message(queue::Store& store, const BounceContext& cont
 }
 
 }  // namespace
-
-bool wants_failure_notice(std::string_view notify) {
-    if (notify.empty()) return true;
-    std::string upper(notify);
-    for (char& c : upper)
-        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-    return upper.find("FAILURE") != std::string::npos;
-}
 
 std::size_t bounce_batch(Rows rows) {
     std::uint64_t octets = 0;

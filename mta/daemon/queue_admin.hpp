@@ -60,7 +60,4 @@ struct BounceContext {
 /// How many rows from the first on fit into one job that reads each message whole; one at least.
 [[nodiscard]] std::size_t bounce_batch(std::span<const queue::RecipientRow> rows);
 
-/// Whether NOTIFY as it was given in RCPT asks to be told of a failure; empty: not given.
-[[nodiscard]] bool wants_failure_notice(std::string_view notify);
-
 }  // namespace sealpost

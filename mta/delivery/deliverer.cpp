@@ -504,8 +504,7 @@ MailEnvelope Deliverer::envelope() const {
         out.recipients.emplace_back(addresses_[i], due_[i].recipient.notify, due_[i].recipient.orcpt);
     out.smtputf8 = from.smtputf8;
     out.envid = from.envid;
-    if (from.ret == Ret::full) out.ret = DsnReturn::full;
-    if (from.ret == Ret::headers) out.ret = DsnReturn::headers;
+    out.ret = from.ret;
     out.size = body_->size();
     out.eight_bit = message_->envelope.body == queue::BodyType::eight_bit_mime;  // as it was found to be
     return out;

@@ -8,6 +8,8 @@
 #include <limits>
 #include <utility>
 
+#include "config/keyword.hpp"
+
 namespace sealpost {
 namespace {
 
@@ -28,17 +30,8 @@ constexpr std::array<std::pair<std::string_view, Verb>, 14> verbs{{{"EHLO", Verb
                                                                    {"AUTH", Verb::auth},
                                                                    {"BDAT", Verb::bdat}}};
 
-char ascii_upper(char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-}
-
 bool is_ascii(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-}
-
-bool same_word(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [](char x, char y) { return ascii_upper(x) == ascii_upper(y); });
 }
 
 tl::unexpected<CommandRefusal> refuse(Verb verb, int code, std::string_view enhanced, std::string text) {
@@ -96,9 +89,9 @@ ParameterError parse_size(std::string_view value, Command& command) {
 
 ParameterError parse_body(std::string_view value, Command& command) {
     if (command.body) return refuse(command.verb, 501, "5.5.4", "BODY= is given twice");
-    if (same_word(value, "7BIT"))
+    if (same_keyword(value, "7BIT"))
         command.body = BodyType::seven_bit;
-    else if (same_word(value, "8BITMIME"))
+    else if (same_keyword(value, "8BITMIME"))
         command.body = BodyType::eight_bit_mime;
     else
         return refuse(command.verb, 555, "5.5.4", "BODY= is 7BIT or 8BITMIME");
@@ -134,23 +127,23 @@ ParameterError keep(std::string_view name, std::string_view value, std::string& 
 
 ParameterError parse_mail_parameter(std::string_view keyword, std::string_view value, bool has_value,
                                     Command& command, bool& known) {
-    if (same_word(keyword, "SIZE")) return parse_size(value, command);
-    if (same_word(keyword, "BODY")) return parse_body(value, command);
-    if (same_word(keyword, "REQUIRETLS"))
+    if (same_keyword(keyword, "SIZE")) return parse_size(value, command);
+    if (same_keyword(keyword, "BODY")) return parse_body(value, command);
+    if (same_keyword(keyword, "REQUIRETLS"))
         return parse_word("REQUIRETLS", has_value, command.requiretls, command.verb);
-    if (same_word(keyword, "SMTPUTF8"))
+    if (same_keyword(keyword, "SMTPUTF8"))
         return parse_word("SMTPUTF8", has_value, command.smtputf8, command.verb);
-    if (same_word(keyword, "RET")) return parse_ret(value, command);
-    if (same_word(keyword, "ENVID")) return keep("ENVID", value, command.envid, command.verb, parse_envid);
+    if (same_keyword(keyword, "RET")) return parse_ret(value, command);
+    if (same_keyword(keyword, "ENVID")) return keep("ENVID", value, command.envid, command.verb, parse_envid);
     known = false;
     return {};
 }
 
 ParameterError parse_rcpt_parameter(std::string_view keyword, std::string_view value, Command& command,
                                     bool& known) {
-    if (same_word(keyword, "NOTIFY"))
+    if (same_keyword(keyword, "NOTIFY"))
         return keep("NOTIFY", value, command.notify, command.verb, parse_notify);
-    if (same_word(keyword, "ORCPT")) return keep("ORCPT", value, command.orcpt, command.verb, parse_orcpt);
+    if (same_keyword(keyword, "ORCPT")) return keep("ORCPT", value, command.orcpt, command.verb, parse_orcpt);
     known = false;
     return {};
 }
@@ -183,7 +176,7 @@ tl::expected<Command, CommandRefusal> parse_path_command(Verb verb, std::string_
     const std::string_view usage = is_mail ? "MAIL FROM:<address>" : "RCPT TO:<address>";
     const std::string_view bad_address = is_mail ? "5.1.7" : "5.1.3";
     const std::string_view word = is_mail ? "FROM:" : "TO:";
-    if (!same_word(rest.substr(0, word.size()), word))
+    if (!same_keyword(rest.substr(0, word.size()), word))
         return refuse(verb, 501, "5.5.4", fmt::format("it is {}, with no blank around the colon", usage));
     rest.remove_prefix(word.size());
     const std::size_t length = path_length(rest);
@@ -202,7 +195,7 @@ tl::expected<Command, CommandRefusal> parse_path_command(Verb verb, std::string_
     if (path.empty() && !is_mail) return refuse(verb, 501, bad_address, "<> is no recipient");
     if (!path.empty()) {
         // RFC 5321 §4.1.1.3: <Postmaster> without a domain is this host's.
-        const bool postmaster = !is_mail && same_word(path, "postmaster");
+        const bool postmaster = !is_mail && same_keyword(path, "postmaster");
         Result<Address> address =
             Address::parse(postmaster ? fmt::format("{}@{}", path, hostname) : std::string(path),
                            is_ascii(path) ? AddressCharset::ascii : AddressCharset::utf8);
@@ -249,7 +242,7 @@ bool must_be_last(Verb verb) {
 Verb verb_of(std::string_view line) {
     const std::string_view word = split(line, ' ').first;
     for (const auto& [name, verb] : verbs)
-        if (same_word(word, name)) return verb;
+        if (same_keyword(word, name)) return verb;
     return Verb::unknown;
 }
 

@@ -4,17 +4,12 @@
 #include <array>
 #include <cstddef>
 
-#include "mta/smtp/keyword.hpp"
+#include "config/dsn_parameters.hpp"
+#include "config/keyword.hpp"
+#include "config/xtext.hpp"
 
 namespace sealpost {
 namespace {
-
-constexpr std::size_t max_envid = 100;
-constexpr std::size_t max_orcpt = 500;
-
-bool is_upper_hex(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F');
-}
 
 /// RFC 3464 §2.1.2: address types are atoms.
 bool is_atom(std::string_view text) {
@@ -26,16 +21,7 @@ bool is_atom(std::string_view text) {
 }  // namespace
 
 bool is_xtext(std::string_view text) {
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        if (c == '+') {
-            if (text.size() - i < 3 || !is_upper_hex(text[i + 1]) || !is_upper_hex(text[i + 2])) return false;
-            i += 2;
-        } else if (c <= ' ' || c > '~' || c == '=') {
-            return false;
-        }
-    }
-    return true;
+    return decode_xtext(text).has_value();
 }
 
 bool is_envid(std::string_view value) {

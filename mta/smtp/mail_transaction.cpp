@@ -190,8 +190,7 @@ std::string MailTransaction::mail_command() const {
     if (needs_smtputf8()) command += " SMTPUTF8";
     if (envelope_.requiretls && extensions_.requiretls) command += " REQUIRETLS";
     if (extensions_.dsn) {
-        if (envelope_.ret == DsnReturn::full) command += " RET=FULL";
-        if (envelope_.ret == DsnReturn::headers) command += " RET=HDRS";
+        if (envelope_.ret != Ret::unset) command += fmt::format(" RET={}", to_string(envelope_.ret));
         if (is_envid(envelope_.envid)) command += fmt::format(" ENVID={}", envelope_.envid);
     }
     return command + "\r\n";

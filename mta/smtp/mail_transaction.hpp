@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "config/address.hpp"
+#include "config/dsn_parameters.hpp"
 #include "mta/smtp/extensions.hpp"
 #include "mta/smtp/reply.hpp"
 
@@ -34,9 +35,6 @@ struct MailRecipient {
     std::string orcpt;   ///< as given behind ORCPT=, in xtext; empty: none
 };
 
-/// How much of the message a DSN shall bring back (RFC 3461 §4.3).
-enum class DsnReturn { unsaid, full, headers };
-
 struct MailEnvelope {
     std::optional<Address> sender;  ///< none: the null reverse-path
     std::vector<MailRecipient> recipients;
@@ -50,7 +48,7 @@ struct MailEnvelope {
     /// Every further hop must use TLS. With a sender that is a condition, without one a wish: a bounce is
     /// rather sent without it than lost (RFC 8689 §5).
     bool requiretls = false;
-    DsnReturn ret = DsnReturn::unsaid;
+    Ret ret = Ret::unset;
     std::string envid;  ///< as given behind ENVID=, in xtext; empty: none
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "config/keyword.hpp"
+
 namespace sealpost {
 namespace {
 
@@ -20,10 +22,8 @@ public:
         skip_blanks();
         std::size_t length = 0;
         while (length < rest_.size() && is_token_char(rest_[length])) ++length;
-        std::string found(rest_.substr(0, length));
+        std::string found = ascii_lower(std::string(rest_.substr(0, length)));
         rest_.remove_prefix(length);
-        std::transform(found.begin(), found.end(), found.begin(),
-                       [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
         return found;
     }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "mta/smtp/keyword.hpp"
+#include "config/keyword.hpp"
 #include "mta/smtp/mime_fields.hpp"
 
 namespace sealpost {

@@ -37,7 +37,7 @@ TEST_SUITE("mta/daemon/queue_admin") {
              {Row{"", true}, Row{"NEVER", false}, Row{"FAILURE", true}, Row{"failure,delay", true},
               Row{"SUCCESS", false}, Row{"DELAY,SUCCESS", false}}) {
             CAPTURE(row.notify);
-            CHECK(wants_failure_notice(row.notify) == row.told);
+            CHECK(notify_or_default(row.notify).failure == row.told);
         }
     }
 

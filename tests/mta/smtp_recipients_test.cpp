@@ -3,12 +3,12 @@
 #include "mta/smtp/mail_transaction.hpp"
 #include "tests/mta/support/transaction_run.hpp"
 
-using sealpost::DsnReturn;
 using sealpost::Extensions;
 using sealpost::MailEnvelope;
 using sealpost::MailTransaction;
 using sealpost::RecipientOutcome;
 using sealpost::Reply;
+using sealpost::Ret;
 using sealpost::Rset;
 using Act = MailTransaction::Step::Act;
 using Result = RecipientOutcome::Result;
@@ -19,7 +19,7 @@ namespace {
 
 MailEnvelope with_dsn() {
     MailEnvelope made = envelope(2);
-    made.ret = DsnReturn::headers;
+    made.ret = Ret::headers;
     made.envid = "QQ+2B314159";
     made.recipients[0].notify = "SUCCESS,Failure";
     made.recipients[0].orcpt = "rfc822;Bob+2BX@Example.COM";
@@ -68,7 +68,7 @@ TEST_SUITE("mta/smtp/mail_transaction") {
     TEST_CASE("the null sender may have RET and NOTIFY too [EXT-22]") {
         MailEnvelope bounce = with_dsn();
         bounce.sender.reset();
-        bounce.ret = DsnReturn::full;
+        bounce.ret = Ret::full;
         bounce.recipients[0].notify = "NEVER";
         CHECK(MailTransaction(bounce, dsn(true))
                   .start()
