@@ -201,18 +201,14 @@ void Dispatcher::take_in(const std::vector<queue::DueRecipient>& recipients,
 }
 
 Async<void> Dispatcher::give_back(std::vector<queue::RecipientId> to_park, Releases to_release) {
-    std::function<Result<int>(queue::Store&)> work = [to_park,
-                                                      to_release](queue::Store& store) -> Result<int> {
-        if (!to_park.empty())
-            if (const Result<void> parked = store.park(to_park); !parked)
-                return tl::unexpected(parked.error());
+    std::function<Result<void>(queue::Store&)> work = [to_park, to_release](queue::Store& store) {
+        Result<void> done = store.park(to_park);
         for (const auto& [when, ids] : to_release)
-            if (const Result<void> released = store.release(ids, when); !released)
-                return tl::unexpected(released.error());
-        return 0;
+            if (done) done = store.release(ids, when);
+        return done;
     };
     for (;;) {  // a lease that is not given back holds its recipient until the next start
-        const Result<int> done = co_await store_.run(work, StoreThread::until_done);
+        const Result<void> done = co_await store_.run(work, StoreThread::until_done);
         if (done) co_return;
         spdlog::error("queue: leases could not be given back, trying again: {}", done.error().text);
         asio::steady_timer pause(executor_, release_retry);
@@ -280,10 +276,8 @@ Async<void> Dispatcher::drain() {
     const std::vector<queue::RecipientId> waiting = manager_.drain();
     if (!waiting.empty()) {
         const queue::Time now = wall_clock();
-        std::function<Result<int>(queue::Store&)> work = [waiting, now](queue::Store& store) -> Result<int> {
-            const Result<void> released = store.release(waiting, now);
-            if (!released) return tl::unexpected(released.error());
-            return 0;
+        std::function<Result<void>(queue::Store&)> work = [waiting, now](queue::Store& store) {
+            return store.release(waiting, now);
         };
         co_await store_.run(std::move(work));
     }

@@ -122,25 +122,26 @@ Async<void> Worker::run(queue::Run run, Finished finished) {
 Async<void> Worker::give_back(std::vector<queue::RecipientId> ids) {
     for (;;) {
         const queue::Time later = wall_clock() + context_.settings->queue.retry_first;
-        std::function<Result<int>(queue::Store&)> work = [ids, later](queue::Store& store) -> Result<int> {
-            const Result<void> released = store.release(ids, later);
-            if (!released) return tl::unexpected(released.error());
-            return 0;
+        std::function<Result<void>(queue::Store&)> work = [ids, later](queue::Store& store) {
+            return store.release(ids, later);
         };
-        const Result<int> done = co_await context_.store->run(std::move(work));
+        const Result<void> done = co_await context_.store->run(std::move(work));
         if (done || tasks_.stopping()) co_return;
         asio::steady_timer pause(co_await asio::this_coro::executor, settle_retry);
         co_await pause.async_wait(asio::use_awaitable);
     }
 }
 
-DelivererContext Worker::deliverer_context() const {
+DelivererContext Worker::deliverer_context() {
     DelivererContext context;
     context.resolver = context_.resolver;
     context.sts = context_.sts;
     context.route = context_.route;
     context.rules = context_.rules;
     context.session.settings = &context_.settings->delivery;
+    context.session.tls = &tls_;
+    context.session.sessions = &sessions_;
+    context.session.relieve = [this] { idle_.relieve(); };
     context.session.trusted = context_.trusted;
     context.session.budget = context_.budget;
     context.session.session_lifetime = context_.settings->tls.session_lifetime;
@@ -159,9 +160,6 @@ Async<void> Worker::deliver_next(queue::Delivery delivery, Course& course) {
     now.times = times_of(*context_.rules, context_.settings->queue, delivery.domain, now.began);
     now.last = queue::give_up(message->envelope, queue::Held::by_policy, now.times, life_clock());
     DelivererContext context = deliverer_context();
-    context.session.tls = &tls_;
-    context.session.sessions = &sessions_;
-    context.session.relieve = [this] { idle_.relieve(); };
     if (now.last) context.urgency = security::StsUrgency::final;
     if (message->stored_body) {
         const Result<std::shared_ptr<queue::BodyReader>> reader = bodies();
@@ -298,12 +296,10 @@ Async<void> Worker::note_body_error(queue::MessageId id, Error error) {
         co_return;
     }
     spdlog::critical("{}: frozen, it is damaged on disk: {}", id.str(), error.text);
-    std::function<Result<int>(queue::Store&)> work = [id, error](queue::Store& store) -> Result<int> {
-        return store.freeze(id, fmt::format("message {} is frozen: {}", id, error.text)).map([] {
-            return 0;
-        });
+    std::function<Result<void>(queue::Store&)> work = [id, error](queue::Store& store) {
+        return store.freeze(id, fmt::format("message {} is frozen: {}", id, error.text));
     };
-    const Result<int> frozen = co_await context_.store->run(std::move(work));
+    const Result<void> frozen = co_await context_.store->run(std::move(work));
     if (!frozen) spdlog::error("{}: cannot be frozen: {}", id.str(), frozen.error().text);
 }
 

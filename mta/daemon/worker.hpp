@@ -95,7 +95,7 @@ private:
     void settled(Course& course, const queue::Settled& settled);
     [[nodiscard]] Ended end_of(Message message, const DeliveryReport& report, Attempt attempt);
     [[nodiscard]] Ended whole_end_of(const Message& message, const DeliveryReport& report, Attempt attempt);
-    [[nodiscard]] DelivererContext deliverer_context() const;
+    [[nodiscard]] DelivererContext deliverer_context();
     [[nodiscard]] Result<std::shared_ptr<queue::BodyReader>> bodies();
     [[nodiscard]] Async<void> note_body_error(queue::MessageId id, Error error);
     [[nodiscard]] std::string beginning_of(const queue::StoredMessage& message, const DeliveryReport& report);

@@ -136,16 +136,14 @@ Async<void> Listener::spool(Session& session, Incoming& incoming, DataReader& re
 }
 
 Async<void> Listener::remove(queue::MessageId id, std::size_t recipients) {
-    std::function<Result<int>(queue::Store&)> work = [id, recipients](queue::Store& store) -> Result<int> {
+    std::function<Result<queue::Removed>(queue::Store&)> work = [id, recipients](queue::Store& store) {
         std::vector<queue::RecipientId> ids;
         ids.reserve(recipients);
         for (std::size_t i = 0; i < recipients; ++i) ids.push_back({id, static_cast<std::uint32_t>(i)});
-        const auto removed = store.remove(ids);
-        if (!removed) return tl::unexpected(removed.error());
-        return 0;
+        return store.remove(ids);
     };
     for (;;) {
-        const Result<int> done = co_await context_.store->run(work, StoreThread::until_done);
+        const Result<queue::Removed> done = co_await context_.store->run(work, StoreThread::until_done);
         if (done || stopping_) co_return;
         asio::steady_timer pause(io_, std::chrono::seconds(5));
         co_await pause.async_wait(asio::use_awaitable);
@@ -174,7 +172,7 @@ Async<ServerAction> Listener::store_message(Session& session, Incoming& incoming
     const queue::MessageId id = incoming.id;
     auto message = std::make_shared<queue::NewMessage>(
         queue::NewMessage{.id = id, .envelope = {}, .recipients = {}, .body = {}});
-    Result<int> stored = 0;
+    Result<void> stored;
     if (incoming.spool) {
         incoming.read_header({}, true);
         Result<queue::StoredBody> body = co_await incoming.spool->finish();
@@ -205,11 +203,8 @@ Async<ServerAction> Listener::store_message(Session& session, Incoming& incoming
                                        .notify = std::move(recipient.notify)});
     const queue::Lease lease = context_.roomy() ? queue::Lease::yes : queue::Lease::no;
     if (stored) {
-        std::function<Result<int>(queue::Store&)> work = [message,
-                                                          lease](queue::Store& store) -> Result<int> {
-            const Result<void> done = store.enqueue(*message, lease);
-            if (!done) return tl::unexpected(done.error());
-            return 0;
+        std::function<Result<void>(queue::Store&)> work = [message, lease](queue::Store& store) {
+            return store.enqueue(*message, lease);
         };
         stored = co_await context_.store->run(std::move(work));
     }

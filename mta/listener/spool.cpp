@@ -9,24 +9,22 @@ Spool::Spool(StoreThread& store, asio::any_io_executor executor, queue::MessageI
       executor_(std::move(executor)),
       id_(id),
       reception_(std::make_shared<std::optional<queue::Reception>>()) {
-    std::function<Result<int>(queue::Store&)> work = [id, limit,
-                                                      reception = reception_](queue::Store& writer) {
-        return writer.begin_reception(id, limit).map([&reception](const queue::Reception& begun) {
-            *reception = begun;
-            return 0;
-        });
+    std::function<Result<void>(queue::Store&)> work = [id, limit,
+                                                       reception = reception_](queue::Store& writer) {
+        return writer.begin_reception(id, limit).map(
+            [&reception](const queue::Reception& begun) { *reception = begun; });
     };
-    in_flight_.push_back(store_.start<int>(std::move(work), executor_));
+    in_flight_.push_back(store_.start<void>(std::move(work), executor_));
 }
 
 Spool::~Spool() {
     if (kept_) return;
     // Behind its own jobs, in the order in which they were started. Best effort: the next start does it too.
-    std::function<Result<int>(queue::Store&)> work = [id = id_](queue::Store& store) -> Result<int> {
+    std::function<Result<void>(queue::Store&)> work = [id = id_](queue::Store& store) -> Result<void> {
         store.abandon(id);
-        return 0;
+        return {};
     };
-    store_.start<int>(std::move(work), executor_);
+    store_.start<void>(std::move(work), executor_);
 }
 
 std::size_t Spool::held() const {
@@ -55,19 +53,19 @@ Async<Result<queue::StoredBody>> Spool::finish() {
 }
 
 void Spool::store_row(std::string row) {
-    std::function<Result<int>(queue::Store&)> work =
+    std::function<Result<void>(queue::Store&)> work =
         [reception = reception_, number = rows_++,
-         row = std::make_shared<const std::string>(std::move(row))](queue::Store& store) -> Result<int> {
+         row = std::make_shared<const std::string>(std::move(row))](queue::Store& store) -> Result<void> {
         if (!*reception) return fail(Errc::not_found, "the reception did not begin");
-        return store.add_body(**reception, number, *row).map([] { return 0; });
+        return store.add_body(**reception, number, *row);
     };
-    in_flight_.push_back(store_.start<int>(std::move(work), executor_));
+    in_flight_.push_back(store_.start<void>(std::move(work), executor_));
 }
 
 Async<void> Spool::await_oldest() {
     const Pending oldest = in_flight_.front();
     in_flight_.pop_front();
-    const Result<Result<int>> answer = co_await oldest->wait(answer_limit);
+    const Result<Result<void>> answer = co_await oldest->wait(answer_limit);
     if (answer && *answer) co_return;
     failed_ = answer ? answer->error() : answer.error();
     pending_ = std::string();

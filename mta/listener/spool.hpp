@@ -34,7 +34,7 @@ public:
     [[nodiscard]] std::size_t held() const;
 
 private:
-    using Pending = std::shared_ptr<Completion<Result<int>>>;
+    using Pending = std::shared_ptr<Completion<Result<void>>>;
     static constexpr std::size_t max_in_flight = 4;
     static constexpr std::chrono::seconds answer_limit{60};
 

@@ -228,15 +228,13 @@ Async<void> StsService::note_failure(Domain domain, LandingPtr landing) {
 
 Async<void> StsService::keep_policy(Domain domain, LandingPtr landing) {
     const double random = std::uniform_real_distribution<double>(0.0, 1.0)(random_);
-    std::function<Result<int>(queue::Store&)> work =
-        [domain, landing, random, pacing = refresh_pacing_](queue::Store& store) -> Result<int> {
+    std::function<Result<void>(queue::Store&)> work = [domain, landing, random,
+                                                       pacing = refresh_pacing_](queue::Store& store) {
         const FetchedPolicy& fetched = *landing->outcome;
-        const Result<void> stored = store.sts_cache().put(domain, landing->id, fetched.body, fetched.policy,
-                                                          landing->at, pacing, random);
-        if (!stored) return tl::unexpected(stored.error());
-        return 0;
+        return store.sts_cache().put(domain, landing->id, fetched.body, fetched.policy, landing->at, pacing,
+                                     random);
     };
-    const Result<int> stored = co_await store_.run(std::move(work));
+    const Result<void> stored = co_await store_.run(std::move(work));
     if (!stored) {
         spdlog::error("mta-sts: {}: the policy could not be stored, it holds until the daemon ends: {}",
                       domain, stored.error().text);
@@ -330,12 +328,10 @@ Async<void> StsService::refresh_one(Domain domain, std::string id) {
 Async<void> StsService::repair(std::string name) {
     spdlog::error("mta-sts: the stored policy of {} is damaged and is fetched again", name);
     const StsClock later = wall_clock() + settings_.refresh_after;
-    std::function<Result<int>(queue::Store&)> work = [name, later](queue::Store& store) -> Result<int> {
-        if (const Result<void> done = store.sts_cache().postpone(name, later); !done)
-            return tl::unexpected(done.error());
-        return 0;
+    std::function<Result<void>(queue::Store&)> work = [name, later](queue::Store& store) {
+        return store.sts_cache().postpone(name, later);
     };
-    const Result<int> postponed = co_await store_.run(std::move(work));
+    const Result<void> postponed = co_await store_.run(std::move(work));
     const Result<Domain> domain = Domain::parse(name);
     if (postponed && domain) co_await lookup_here(*domain, StsUrgency::normal);
 }
