@@ -319,7 +319,10 @@ std::string whole_trace(std::string own, std::string_view opened) {
     json::object& out = whole.as_object();
     // What was looked up, decided and achieved holds for this message too; what came of it is its own.
     for (const char* key : {"message", "reused", "interrupted", "outcome", "summary"})
-        if (const json::value* const value = mine.as_object().if_contains(key)) out[key] = *value;
+        if (const json::value* const value = mine.as_object().if_contains(key))
+            out[key] = *value;
+        else
+            out.erase(key);
     out.erase("remedy");
     out.erase("side");
     json::value* const hops =

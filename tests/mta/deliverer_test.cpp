@@ -336,6 +336,34 @@ TEST_SUITE("mta/delivery/deliverer") {
         }
     }
 
+    TEST_CASE("a connection is not used beyond the TTL of what was looked up for it [DANE-36 DANE-78]") {
+        Scene scene;
+        scene.zone.ttl(std::chrono::seconds(0));
+        scene.two_hosts();
+        ScriptedServer& server = scene.server("127.0.0.2", Script{.replies = {}, .certificate = {}});
+        const std::vector<DeliveryReport> reports = scene.deliver_in_a_row(2);
+        server.stop();
+        CHECK_FALSE(reports[1].reused);
+        CHECK(reports[1].recipients[0].outcome.result == Said::delivered);
+        const std::vector<std::string> heard = server.heard();
+        CHECK(std::count(heard.begin(), heard.end(), "CONNECT") == 2);
+    }
+
+    TEST_CASE("a server that wants no more of a connection gets the message over another one [SMTP-36]") {
+        Scene scene;
+        scene.two_hosts();
+        ScriptedServer& server =
+            scene.server("127.0.0.2", Script{.replies = {{"RCPT", "550 5.1.1 nobody\r\n"},
+                                                         {"RSET", "421 4.7.0 enough for one connection\r\n"}},
+                                             .certificate = {}});
+        const std::vector<DeliveryReport> reports = scene.deliver_in_a_row(2);
+        server.stop();
+        const std::vector<std::string> heard = server.heard();
+        CHECK(std::count(heard.begin(), heard.end(), "CONNECT") == 2);
+        CHECK(reports[1].recipients[0].outcome.result == Said::failed);
+        CHECK_FALSE(reports[1].reused);
+    }
+
     TEST_CASE(
         "a refused message is followed by RSET, and a connection that is gone by another one [SMTP-36]") {
         {

@@ -141,6 +141,51 @@ TEST_SUITE("security/trace") {
         }
     }
 
+    TEST_CASE("a later message of a connection has its own end and the lookups of the first [COMB-09]") {
+        namespace json = boost::json;
+        const std::string opened = to_json(attempt("fine"));
+        ReusedTrace mine{.message = "5AbC",
+                         .domain = "example.org",
+                         .rule = "rule '*' (sealpost.toml:3)",
+                         .rule_level = "auto",
+                         .nth = 3,
+                         .outcome = "failed",
+                         .summary = "no such user",
+                         .reply = "550 no such user"};
+        const json::object whole = json::parse(whole_trace(to_json(mine), opened)).as_object();
+        CHECK(whole.at("message") == "5AbC");
+        CHECK(whole.at("reused") == 3);
+        CHECK(whole.at("outcome") == "failed");
+        CHECK(whole.at("summary") == "no such user");
+        for (const char* not_its_own : {"remedy", "side", "interrupted"})
+            CHECK_FALSE(whole.contains(not_its_own));
+        const json::object first = json::parse(opened).as_object();
+        for (const char* shared : {"domain", "rule", "mx_lookup", "mx", "sts"})
+            CHECK(whole.at(shared) == first.at(shared));
+        json::value hops = first.at("hops");
+        hops.at(0).at("sessions").at(0).as_object()["reply"] = "550 no such user";
+        CHECK(whole.at("hops") == hops);
+        mine.interrupted = 1;
+        CHECK(json::parse(whole_trace(to_json(mine), opened)).at("interrupted") == 1);
+    }
+
+    TEST_CASE("a trace that cannot be completed stays as it is [COMB-09]") {
+        const std::string mine = to_json(ReusedTrace{.message = "5AbC",
+                                                     .domain = "example.org",
+                                                     .rule = {},
+                                                     .rule_level = "auto",
+                                                     .outcome = "delivered",
+                                                     .summary = "sent",
+                                                     .reply = {}});
+        for (const char* opened : {"", "{", "[]", "{}", R"({"hops":[]})", R"({"hops":7})"})
+            CHECK(whole_trace(mine, opened) == mine);
+        CHECK(whole_trace(mine, R"({"hops":[7]})") != "");
+        const std::string own = to_json(attempt("fine"));
+        CHECK(whole_trace(own, own) == own);  // it is whole by itself
+        REQUIRE(render_trace(mine));
+        CHECK(render_trace(mine)->find("is not kept any more") != std::string::npos);
+    }
+
     TEST_CASE("a trace without anything renders too") {
         const std::string text = render_trace(to_json(AttemptTrace(domain("example.org")))).value();
         CHECK(text.starts_with("example.org:"));

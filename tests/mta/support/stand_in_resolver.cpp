@@ -122,7 +122,7 @@ DnsAnswer Zone::answer(const std::string& name, RrType type) const {
     out.type = type;
     out.status = status_;
     out.data = DnsData::data;
-    out.ttl = std::chrono::seconds(60);
+    out.ttl = ttl_;
     return out;
 }
 

@@ -4,6 +4,7 @@
 ///          "resolver-process" it answers questions and never reaches doctest. The list travels in the place
 ///          of the trust anchor.
 #pragma once
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,9 @@ public:
     /// `status` for what is added from now on.
     void status(security::DnsStatus status) { status_ = status; }
 
+    /// `ttl` for what is added from now on.
+    void ttl(std::chrono::seconds ttl) { ttl_ = ttl; }
+
     /// For the Resolver. Several answers to one question are given in turn, and the last one stays. What is
     /// not in the list is denied: NODATA, or NXDOMAIN where nothing has the name.
     [[nodiscard]] resolver::ProcessConfig config() const;
@@ -35,6 +39,7 @@ private:
     security::DnsAnswer answer(const std::string& name, security::RrType type) const;
     std::vector<security::DnsAnswer> answers_;
     security::DnsStatus status_ = security::DnsStatus::insecure;
+    std::chrono::seconds ttl_{60};
 };
 
 }  // namespace sealpost::test
